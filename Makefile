@@ -61,11 +61,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
-# the constraints for Python 3.10 to 3.13; no registry's address gets in
 # the Chinese pages' catalogue: extract every text of reports/, then compile; names those without a translation
 translations: $(STAMP)
 	$(BIN)/python -m tests.support.translations
 
+# the constraints for Python 3.10 to 3.13; no registry's address gets in
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --upgrade --quiet \
 	  --no-header --no-annotate --output-file constraints.txt

@@ -41,9 +41,9 @@ def exit_code_of(main: Callable[[], int], *, interrupted: str = "Interrupted.") 
 
 def fail_for(error: Exception, option: str = "--out") -> NoReturn:
     """`fail` with the message of an error; of an OSError it names the path and the option that changes it."""
-    from datasets.console import words_of  # only after `startup.prepare` has checked where it is imported from
+    from datasets.console import format_error  # only after `startup.prepare` has checked where it is imported from
 
-    fail(words_of(error, option))
+    fail(format_error(error, option))
 
 
 def fail(message: str) -> NoReturn:

@@ -25,7 +25,7 @@ class BaselineConfig:
     prompt_set: PromptSet = "detailed"  # which prompts a text-conditioned comparator gets
 
     @property
-    def row(self) -> Baseline:
+    def entry(self) -> Baseline:
         """Its entry in the registry."""
         entry = baselines.describe(self.name)
         if not isinstance(entry, Baseline):
@@ -35,12 +35,12 @@ class BaselineConfig:
     @property
     def uses_prompts(self) -> bool:
         """Whether its output depends on prompt codes."""
-        return self.row.needs in ("code512", "code256")
+        return self.entry.needs in ("code512", "code256")
 
     def identity(self) -> dict[str, Any]:
         """What the model computes, as JSON-ready values; of a plug-in with versions and hashes of its code."""
         identity = {"baseline": self.name, "settings": json.loads(self.settings)}
-        plugins = [plugin.to_json() for plugin in plugins_behind(self.row.make, self.row.objective)]
+        plugins = [plugin.to_json() for plugin in plugins_behind(self.entry.make, self.entry.objective)]
         return identity | ({"plugins": plugins} if plugins else {})
 
 
@@ -77,7 +77,7 @@ def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = N
         return variant_config(name, **sizes, **({} if prompts is None else {"num_prompts": prompts}))
     if name not in BASELINES:
         raise UnknownNameError(f"Unknown model {name!r}.{suggestion(name, model_names())}")
-    settings = BaselineConfig(name=name).row.settings_beside(sizes.get("dim"))
+    settings = BaselineConfig(name=name).entry.settings_beside(sizes.get("dim"))
     return BaselineConfig(name=name, settings=json.dumps(settings, sort_keys=True))
 
 
@@ -89,7 +89,7 @@ def missing_extra(name: str) -> str | None:
 
 def is_trained(config: ModelConfig) -> bool:
     """Whether the model is trained; classical references are not."""
-    return isinstance(config, DFPIRConfig) or config.row.trained
+    return isinstance(config, DFPIRConfig) or config.entry.trained
 
 
 def config_json(config: ModelConfig) -> dict[str, Any]:

@@ -91,10 +91,10 @@ def parse_literal(word: str) -> Any:
     return word
 
 
-def to_words(value: Any) -> list[str]:
+def to_arguments(value: Any) -> list[str]:
     """A setting's value as words of the command line."""
     if isinstance(value, tuple | list):
-        return [word for part in value for word in to_words(part)]
+        return [word for part in value for word in to_arguments(part)]
     if isinstance(value, TaskShare):
         return [f"{value.task}:{value.share:g}:{value.weight:g}"]
     return [str(value)]
@@ -102,7 +102,7 @@ def to_words(value: Any) -> list[str]:
 
 def format_value(value: Any) -> str:
     """A setting's value as text: `(1, 2)` as `1,2`."""
-    return ",".join(to_words(value))
+    return ",".join(to_arguments(value))
 
 
 def _validate_value(name: str, value: Any, hint: Any, *, per_phase: bool) -> Any:

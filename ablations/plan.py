@@ -137,7 +137,7 @@ def study_for(study_name: str, budget: Budget, only: Sequence[str] | None) -> St
         UnknownNameError: unknown study.
     """
     study = STUDIES[study_name]()
-    return study.shortened() if budget.short and study.short and not only else study
+    return study.short_form() if budget.short and study.short and not only else study
 
 
 class RunConditions(NamedTuple):
@@ -210,7 +210,7 @@ def _training_conditions(study: Study, tasks: Sequence[str] | None, conditions: 
 
 def _require_paper_tasks(config: ModelConfig, tasks: Sequence[str]) -> None:
     """Refuse other tasks for comparators that take one of the paper's tasks as a label."""
-    if not isinstance(config, BaselineConfig) or config.row.needs not in ("label", "operator", "condition"):
+    if not isinstance(config, BaselineConfig) or config.entry.needs not in ("label", "operator", "condition"):
         return
     unsupported = next((task for task in map(task_named, tasks) if task not in PAPER_TASKS), None)
     if unsupported is not None:

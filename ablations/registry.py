@@ -84,7 +84,7 @@ class Study:
                 if variant not in self.variants:
                     raise ValueError(f"Study {self.name}: contrast {contrast.name} names {variant!r}, not a variant.")
 
-    def shortened(self) -> Study:
+    def short_form(self) -> Study:
         """The study with the variants of its short form, and the contrasts between these."""
         contrasts = tuple(c for c in self.contrasts if set(c.weights) <= set(self.short))
         featured = tuple(variant for variant in self.featured if variant in self.short)

@@ -26,7 +26,7 @@ from ablations.flags import (
     single_value,
     value_list,
 )
-from ablations.harness.launch import Launching
+from ablations.harness.launch import LaunchOptions
 from ablations.recipe import Acceleration, Checkpoint
 from dfpir.registry import suggestion
 
@@ -57,7 +57,7 @@ def _known_budgets(default: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
+class ListOptions:
     """Print and stop.
 
     Attributes:
@@ -182,12 +182,12 @@ class RunOptions:
     """
 
     study: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY", help_behavior_hint="")] = None
-    listing: Listing = field(default_factory=Listing)
+    listing: ListOptions = field(default_factory=ListOptions)
     selection: RunSelection = field(default_factory=RunSelection)
     run: RunSettings = field(default_factory=RunSettings)
     images: Annotated[Images, tyro.conf.arg(name="image")] = field(default_factory=Images)
     execution: Execution = field(default_factory=Execution)
-    launching: Launching = field(default_factory=Launching)
+    launching: LaunchOptions = field(default_factory=LaunchOptions)
     speed: Acceleration = field(default_factory=Acceleration)
     recipe: RecipeSettings = field(default_factory=dict)
     model: ModelSettings = field(default_factory=dict)
@@ -242,7 +242,7 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
     Raises:
         ValueError: an unknown option or setting, or a value that can't be used; one line.
     """
-    excluded = {name for name, _ in iter_options(Listing())} | {"study", "dry_run", "early_look"}
+    excluded = {name for name, _ in iter_options(ListOptions())} | {"study", "dry_run", "early_look"}
     allowed = [*(name for name, _ in iter_options(RunOptions()) if name not in excluded), *override_flags.GROUPS]
     words = [study]
     for name, value in keywords.items():
@@ -251,12 +251,12 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
         if name in override_flags.GROUPS:
             override_flags.validate(name, value or {})  # its errors name the setting
             for key, setting in (value or {}).items():
-                words += [flag_name(f"{name}.{key}"), *override_flags.to_words(setting)]
+                words += [flag_name(f"{name}.{key}"), *override_flags.to_arguments(setting)]
         elif value is True:
             words.append(flag_name(name))
         elif value not in (None, False, (), []):
             argument = Path(value).expanduser() if name in ("out", "root") else value
-            words += [flag_name(name), *override_flags.to_words(argument)]
+            words += [flag_name(name), *override_flags.to_arguments(argument)]
     try:
         return parse_arguments(words)
     except ValueError as error:
@@ -284,7 +284,7 @@ def to_command(options: RunOptions) -> str:
         if name == "jobs" and value == 0:
             arguments.append("auto")
         elif value is not True or name not in defaults:
-            arguments += override_flags.to_words(value)
+            arguments += override_flags.to_arguments(value)
     return shell_command("ablations.run", arguments)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ablations.models import ModelConfig, is_trained
 from ablations.recipe import Budget, Checkpoint, Evaluation, MeasureConfig, Phase, Recipe, Sampling, TaskShare
-from datasets.protocols import rules_from_elsewhere
+from datasets.protocols import plugin_protocol_rules
 from datasets.tasks import condition_named
 from dfpir.plugins import plugins_behind
 
@@ -80,7 +80,7 @@ class RunSpec:
             "prompts": prompts,
             "precision": self.precision,
         }
-        if rules := rules_from_elsewhere((self.protocol, *self.also_protocols)):
+        if rules := plugin_protocol_rules((self.protocol, *self.also_protocols)):
             identity["protocol_rules"] = rules
         if code := _task_code((*self.conditions, *self.tested)):
             identity["task_code"] = code

@@ -33,9 +33,9 @@ def prepare() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if "TORCHELASTIC_RUN_ID" in os.environ:  # else each process warns about the check that it is asked for
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    from datasets.console import steady_output
+    from datasets.console import make_output_safe
 
-    steady_output()
+    make_output_safe()
 
 
 def require_suite_packages(root: Path | None = None) -> None:
@@ -64,7 +64,7 @@ def require_suite_packages(root: Path | None = None) -> None:
         if imported_path is None or imported_path.resolve() != package:
             raise StartupError(
                 f"{imported_path} is imported instead of the suite's package {name!r} ({package}): "
-                f"{_fix(name, imported_path)}"
+                f"{_fix_hint(name, imported_path)}"
             )
 
 
@@ -78,7 +78,7 @@ def _imported_path(name: str) -> Path | None:
     return Path(spec.origin) if spec.origin else None
 
 
-def _fix(name: str, imported_path: Path | None) -> str:
+def _fix_hint(name: str, imported_path: Path | None) -> str:
     if imported_path is not None and imported_path.resolve().parent == Path.cwd():
         return "run the command in another folder (cd ..), or rename that one."
     if imported_path is not None and "site-packages" in imported_path.parts:

@@ -8,7 +8,7 @@ from typing import Any
 
 import baselines
 from baselines.registry import Baseline
-from datasets.console import Parser, steady_output
+from datasets.console import Parser, make_output_safe
 
 REFERENCE = "dfpir"
 BUDGETS = ("demo", "small", "quick")
@@ -71,7 +71,7 @@ def remarks() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; the exit code: 0, or 2 where a library is missing."""
-    steady_output()
+    make_output_safe()
     Parser(
         prog="python -m baselines",
         description="Print what to know of each comparator, and its parameters: published, and those that training "

@@ -43,7 +43,7 @@ class ConvBlock(nn.Module):
         channels_in: of the input.
         channels: of the output.
         normalised: whether it belongs to an encoder.
-        informed: whether features of the stage before scale and shift the output (paper Figure 3, ISFF).
+        uses_previous_features: whether features of the stage before scale and shift the output (paper Figure 3, ISFF).
         halves: whether a strided convolution follows.
     """
 
@@ -53,7 +53,7 @@ class ConvBlock(nn.Module):
         channels: int,
         *,
         normalised: bool = False,
-        informed: bool = False,
+        uses_previous_features: bool = False,
         halves: bool = False,
     ) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class ConvBlock(nn.Module):
         self.conv_1 = conv3(channels_in, channels, bias=True)
         self.conv_2 = conv3(channels, channels, bias=True)
         self.norm = nn.InstanceNorm2d(channels // 2, affine=True) if normalised else None
-        self.informed = informed
-        if informed:
+        self.uses_previous_features = uses_previous_features
+        if uses_previous_features:
             self.csff_enc = conv3(channels, channels, bias=True)
             self.csff_dec = conv3(channels_in, channels, bias=True)
             self.phi = conv3(channels, channels, bias=True)
@@ -84,10 +84,10 @@ class ConvBlock(nn.Module):
 class Encoder(nn.Module):
     """Four blocks, each half the size of the one before; returns the features of the first three, and the last's."""
 
-    def __init__(self, widths: list[int], *, informed: bool) -> None:
+    def __init__(self, widths: list[int], *, uses_previous_features: bool) -> None:
         super().__init__()
         self.body = nn.ModuleList(
-            ConvBlock(first, second, normalised=True, informed=informed, halves=True)
+            ConvBlock(first, second, normalised=True, uses_previous_features=uses_previous_features, halves=True)
             for first, second in pairwise(widths)
         )
         self.body.append(ConvBlock(widths[-1], widths[-1], normalised=True))
@@ -146,11 +146,11 @@ class SubspaceMerge(nn.Module):
         self.conv_block = conv3(2 * channels, channels, bias=True)
         self.subnet = conv3(2 * channels, SUBSPACE, bias=True)
 
-    def forward(self, x: Features, handed: Features) -> Features:
-        basis = rearrange(self.subnet(torch.cat([x, handed], dim=1)), "b k h w -> b k (h w)")
+    def forward(self, x: Features, previous: Features) -> Features:
+        basis = rearrange(self.subnet(torch.cat([x, previous], dim=1)), "b k h w -> b k (h w)")
         basis = basis / (basis.abs().sum(-1, keepdim=True) + 1e-6)
         gram = basis @ basis.mT
-        pixels = rearrange(handed, "b c h w -> b (h w) c")
+        pixels = rearrange(previous, "b c h w -> b (h w) c")
         projected = basis.mT @ (torch.linalg.inv(gram) @ basis @ pixels)
         projected = rearrange(projected, "b (h w) c -> b c h w", h=x.shape[-2])
         out: Tensor = self.conv_block(torch.cat([x, projected], dim=1)) + x
@@ -165,7 +165,7 @@ class MiddleStage(nn.Module):
         self.phi_1 = operator(operators)
         self.phit_1 = operator(operators)
         self.shallow_feat2 = shallow(n_feat, nn.PReLU())
-        self.stage2_encoder = Encoder(widths, informed=True)
+        self.stage2_encoder = Encoder(widths, uses_previous_features=True)
         self.stage2_decoder = Decoder(widths)
         self.sam23 = SupervisedAttention(n_feat, gated=False)
         self.r1 = nn.Parameter(torch.tensor([0.5]))
@@ -173,10 +173,10 @@ class MiddleStage(nn.Module):
         self.concat12 = conv3(2 * n_feat, n_feat)  # in the released files, but never used
 
     def forward(
-        self, degraded: Images, image: Images, encoded: list[Features], decoded: list[Features], handed: Features
+        self, degraded: Images, image: Images, encoded: list[Features], decoded: list[Features], previous: Features
     ) -> tuple[Features, Images, list[Features], list[Features]]:
         stepped = descend(image, degraded, self.phi_1, self.phit_1, self.r1)
-        x = self.merge12(self.shallow_feat2(stepped), handed)
+        x = self.merge12(self.shallow_feat2(stepped), previous)
         encoded, bottom = self.stage2_encoder(x, encoded, decoded)
         decoded = self.stage2_decoder(bottom, encoded)
         features, restored = self.sam23(decoded[-1], stepped)
@@ -205,7 +205,7 @@ class DGUNet(nn.Module):
         self.basic = MiddleStage(n_feat, widths, operators)
         self.shallow_feat1 = shallow(n_feat, act)
         self.shallow_feat7 = shallow(n_feat, act)
-        self.stage1_encoder = Encoder(widths, informed=False)
+        self.stage1_encoder = Encoder(widths, uses_previous_features=False)
         self.stage1_decoder = Decoder(widths)
         self.sam12 = SupervisedAttention(n_feat, gated=False)
         self.phi_0 = operator(operators)
@@ -225,13 +225,13 @@ class DGUNet(nn.Module):
         stepped = descend(image, image, self.phi_0, self.phit_0, self.r0)
         encoded, bottom = self.stage1_encoder(self.shallow_feat1(stepped))
         decoded = self.stage1_decoder(bottom, encoded)
-        handed, restored = self.sam12(decoded[-1], stepped)
+        previous, restored = self.sam12(decoded[-1], stepped)
         out = [restored]
         for _ in range(self.depth):
-            handed, restored, encoded, decoded = self.basic(image, restored, encoded, decoded, handed)
+            previous, restored, encoded, decoded = self.basic(image, restored, encoded, decoded, previous)
             out.append(restored)
         stepped = descend(restored, image, self.phi_6, self.phit_6, self.r6)
-        last = self.concat67(torch.cat([self.shallow_feat7(stepped), handed], dim=1))
+        last = self.concat67(torch.cat([self.shallow_feat7(stepped), previous], dim=1))
         out.append(self.tail(last) + image)
         return out[::-1]
 

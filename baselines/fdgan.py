@@ -25,12 +25,12 @@ class _ImageNorm(nn.BatchNorm2d):
         return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
 
 
-def _own_statistics(module: nn.Module) -> nn.Module:
+def _use_image_norm(module: nn.Module) -> nn.Module:
     """The module with an `_ImageNorm` for each of its batch normalisations."""
     if isinstance(module, nn.BatchNorm2d):
         return _ImageNorm(module.num_features)
     for name, child in module.named_children():
-        setattr(module, name, _own_statistics(child))
+        setattr(module, name, _use_image_norm(child))
     return module
 
 
@@ -71,7 +71,7 @@ class FDGAN(nn.Module):
         super().__init__()
         from torchvision.models import densenet121  # type: ignore[import-untyped]  # 90 MB: for its models alone
 
-        parts = _own_statistics(densenet121(weights=None).features)
+        parts = _use_image_norm(densenet121(weights=None).features)
         for level in (1, 2, 3):
             self.add_module(f"dense_block{level}", parts.get_submodule(f"denseblock{level}"))
             self.add_module(f"trans_block{level}", parts.get_submodule(f"transition{level}"))

@@ -40,7 +40,7 @@ class IDRConfig(UNetConfig):
 
 
 @dataclass(kw_only=True)
-class Restored:
+class IDROutput:
     """What IDR computes: the image, and for each of the three levels an image of its own and a guess of the label."""
 
     degraded: Images
@@ -75,7 +75,7 @@ class IDR(RestormerUNet):
             block = KnowledgeBlock(config.channels(level), config.channels(4), config.heads[level - 1])
             yield f"kdp_level{level}", block
 
-    def before_step(self, step: Step, level: int, x: Features, context: Restored) -> Features:
+    def before_step(self, step: Step, level: int, x: Features, context: IDROutput) -> Features:
         """See the base; what a level restores and guesses is kept in the context."""
         if step != "down":
             return x
@@ -89,19 +89,19 @@ class IDR(RestormerUNet):
         """Choose the stage by the share of training that is done: stage one for 550 of 1200 epochs."""
         self.stage_one = fraction < STAGE_ONE_SHARE
 
-    def context(self, image: Images, code: Labels | None) -> Restored:
+    def context(self, image: Images, code: Labels | None) -> IDROutput:
         """See the base.
 
         Raises:
             ValueError: no labels in stage one.
         """
         if not self.stage_one:
-            return Restored(degraded=image, labels=None, knowledge=self.get_submodule("dmixer")(self.degra_key))
+            return IDROutput(degraded=image, labels=None, knowledge=self.get_submodule("dmixer")(self.degra_key))
         if code is None:
             raise ValueError("IDR's first training stage needs code: each image's class, (B,) int64.")
-        return Restored(degraded=image, labels=code, knowledge=Knowledge(keys=self.degra_key[code]))
+        return IDROutput(degraded=image, labels=code, knowledge=Knowledge(keys=self.degra_key[code]))
 
-    def restore(self, image: Images, labels: Labels | None = None) -> Restored:
+    def restore(self, image: Images, labels: Labels | None = None) -> IDROutput:
         """As `forward`, with what the training losses need besides."""
         context = self.context(image, labels)
         context.image = self.restored(image, context)
@@ -115,7 +115,7 @@ def resized(image: Images, like: Tensor) -> Images:
     return F.interpolate(image, like.shape[-2:], mode="bilinear", antialias=True)
 
 
-def side_loss(restored: Restored, clean: Images) -> Tensor:
+def side_loss(restored: IDROutput, clean: Images) -> Tensor:
     """Mean absolute errors of the three levels' own images, summed."""
     return torch.stack([F.l1_loss(side, resized(clean, side)) for side in restored.sides]).sum()
 

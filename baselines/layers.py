@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from baselines.base import Images
 from dfpir.kernels import cosine_map
 from dfpir.layers import ChannelLayerNorm, Features, TransformerBlock, as_features, as_pixels, mix_channels
-from dfpir.resampling import double, halve
+from dfpir.resampling import pixel_shuffle, pixel_unshuffle
 
 
 def conv1(channels_in: int, channels_out: int, *, bias: bool = False) -> nn.Conv2d:
@@ -88,7 +88,7 @@ class Down(nn.Module):
         self.body = nn.Sequential(conv3(channels, channels // 2))  # the released keys: body.0.weight
 
     def forward(self, x: Features) -> Features:
-        return halve(self.body(x))
+        return pixel_unshuffle(self.body(x))
 
 
 class Up(nn.Module):
@@ -99,7 +99,7 @@ class Up(nn.Module):
         self.body = nn.Sequential(conv3(channels, 2 * channels))  # the released keys: body.0.weight
 
     def forward(self, x: Features) -> Features:
-        return double(self.body(x))
+        return pixel_shuffle(self.body(x))
 
 
 class CrossAttention(nn.Module):

@@ -15,7 +15,7 @@ from baselines.base import Images
 from baselines.layers import conv1, conv3, depthwise
 from baselines.registry import Baseline, register
 from dfpir.layers import ChannelLayerNorm, Features
-from dfpir.resampling import double
+from dfpir.resampling import pixel_shuffle
 
 
 def simple_gate(x: Features) -> Features:
@@ -105,7 +105,7 @@ class NAFUNet(nn.Module):
             x = down(skips[-1])
         x = self.middle_blks(x)
         for level, up in enumerate(self.ups):
-            x = self.decoders[level](double(up(x)) + skips.pop())
+            x = self.decoders[level](pixel_shuffle(up(x)) + skips.pop())
             x = x if self.dec_cond is None else self.dec_cond[level](x, code)
         out: Tensor = (self.ending(x) + padded)[..., :height, :width]
         return out

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.catalog import catalog, get_dataset
-from datasets.console import Parser, steady_output, words_of
+from datasets.console import Parser, format_error, make_output_safe
 from datasets.tasks import PAPER_TASKS, task_named
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ _MAX_LISTED = 20  # problems of one set printed in full; --json holds them all
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when all is well, 1 when data has problems, 2 for a wrong request."""
-    steady_output()
+    make_output_safe()
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"error: {words_of(error)}\n")
+        sys.stderr.write(f"error: {format_error(error)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("Stopped. The same command resumes.\n")
@@ -109,10 +109,10 @@ def _list(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from datasets.check import check_root
 
-    def tell(name: str, count: int) -> None:
+    def print_progress(name: str, count: int) -> None:
         sys.stderr.write(f"reading {name}: {count:,} images\n")
 
-    report = check_root(options.root, options.only, options.workers, progress=tell)
+    report = check_root(options.root, options.only, options.workers, progress=print_progress)
     if options.json:
         _print_json(report.to_json())
     else:
@@ -149,8 +149,8 @@ def _print_check(report: CheckReport) -> None:
             print(f"{checked.name}: {count} files: {note}")
         if checked.ignored:
             print(f"{checked.name}: {checked.ignored} files that are hidden or don't look like images were ignored")
-    for (test, train), (seen, unseen) in report.seen_counts().items():
-        print(f"overlap: {seen} of {seen + unseen} images of {test} stand in {train}; {unseen} do not")
+    for (test, train), (n_inside, n_outside) in report.overlap_counts().items():
+        print(f"overlap: {n_inside} of {n_inside + n_outside} images of {test} stand in {train}; {n_outside} do not")
     print(f"tasks: {', '.join(report.tasks) or 'none'}; not found: {', '.join(report.absent) or 'none'}")
     print(f"{len(report.problems)} problems, {report.wall_s:.1f} s")
 

@@ -81,7 +81,7 @@ class EvalItem:
     degraded: Pixels
     clean: Pixels
     dataset: str = ""  # the set that it belongs to; empty for a bundle of one set
-    seen: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
+    in_training_set: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
     source: str = ""  # its file, for messages
 
 
@@ -232,7 +232,7 @@ def to_float(image: NDArray[np.uint8]) -> Float[Tensor, "3 h w"]:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
 
 
-def to_levels(image: Float[Tensor, "3 h w"]) -> Pixels:
+def to_uint8(image: Float[Tensor, "3 h w"]) -> Pixels:
     """(3, H, W) float in [0, 1] on the 8-bit grid to (H, W, 3) uint8."""
     return np.ascontiguousarray((image * 255).round_().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
 
@@ -277,5 +277,5 @@ def eval_item(sample: Sample, condition: Condition, max_side: int | None = None)
     else:
         depth = None if sample.depth is None else torch.from_numpy(centre_crop(sample.depth, max_side))
         seed = stable_seed("evaluation", content_hash(clean), condition.name)
-        degraded = to_levels(degrade(to_float(clean), condition, seed, depth))
+        degraded = to_uint8(degrade(to_float(clean), condition, seed, depth))
     return EvalItem(name=sample.name, scene=sample.scene, condition=condition, degraded=degraded, clean=clean)

@@ -77,19 +77,19 @@ class CheckReport:
         have = {report.task for report in self.sets if report.split != "none"}
         return [task.name for task in PAPER_TASKS if task.name in have]
 
-    def seen_counts(self) -> dict[tuple[str, str], tuple[int, int]]:
+    def overlap_counts(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(test set, training set) -> number of test images that are in training, and that are not."""
         sizes = {report.name: report.found for report in self.sets}
         counts: dict[tuple[str, str], int] = {}
         for overlap in self.overlaps:
             counts[overlap.test_set, overlap.train_set] = counts.get((overlap.test_set, overlap.train_set), 0) + 1
-        return {key: (seen, sizes[key[0]] - seen) for key, seen in counts.items()}
+        return {key: (count, sizes[key[0]] - count) for key, count in counts.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Everything, ready for a JSON file."""
         leaks = [
-            {"test_set": test, "train_set": train, "seen": seen, "unseen": unseen}
-            for (test, train), (seen, unseen) in self.seen_counts().items()
+            {"test_set": test, "train_set": train, "seen": n_inside, "unseen": n_outside}
+            for (test, train), (n_inside, n_outside) in self.overlap_counts().items()
         ]
         return {**asdict(self), "tasks": self.tasks, "leaks": leaks, "problem_count": len(self.problems)}
 

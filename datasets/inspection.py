@@ -56,7 +56,7 @@ def inspect_image(pair: Pair) -> ImageInspection:
             digest.update(str(image.shape).encode())
             digest.update(image.data)
     if clean is not None and degraded is not None:
-        faults += _misfits(pair, clean, degraded)
+        faults += _pair_faults(pair, clean, degraded)
     return ImageInspection(
         name=pair.name,
         size=None if clean is None else clean.shape[:2],
@@ -117,7 +117,7 @@ def _centre(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image[top : top + _SHIFT_WINDOW, left : left + _SHIFT_WINDOW]
 
 
-def _misfits(pair: Pair, clean: NDArray[np.uint8], degraded: NDArray[np.uint8]) -> list[tuple[str, str, str]]:
+def _pair_faults(pair: Pair, clean: NDArray[np.uint8], degraded: NDArray[np.uint8]) -> list[tuple[str, str, str]]:
     """What is wrong with two partners that both decode."""
     subject = str(pair.degraded)
     if clean.shape != degraded.shape:
@@ -128,8 +128,8 @@ def _misfits(pair: Pair, clean: NDArray[np.uint8], degraded: NDArray[np.uint8]) 
     rows, columns, _ = shift_between(clean, degraded)
     if (rows, columns) != (0, 0) and max(abs(rows), abs(columns)) <= _MAX_SHIFT:
         # Phase correlation alone is fooled by smooth images: the move must also bring the images together.
-        apart, together = (_disagreement(clean, degraded, *shift) for shift in ((0, 0), (rows, columns)))
-        if together < apart / 2:
+        unshifted_error, shifted_error = (_disagreement(clean, degraded, *shift) for shift in ((0, 0), (rows, columns)))
+        if shifted_error < unshifted_error / 2:
             return [("shifted", subject, f"is moved by {rows} rows, {columns} columns against {pair.clean.name}")]
     return []
 

@@ -226,8 +226,8 @@ for _protocol in _SUITE:
     register_protocol(_protocol)
 
 
-def rules_from_elsewhere(labels: Iterable[str]) -> dict[str, Any]:
-    """Label -> every rule, of those of these protocols that are none of the suite's.
+def plugin_protocol_rules(labels: Iterable[str]) -> dict[str, Any]:
+    """Label -> every rule, of the protocols among these that another package registers.
 
     A label of the suite's says what was done; of another package's, its rules say it.
     """

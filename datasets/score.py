@@ -135,7 +135,7 @@ def score_inputs(folder: Path, query: TestQuery) -> list[InputScores]:
     query = replace(query, skip_bad=True, unknown=UNKNOWN_TASK, scenes=False)
     noise_alone = query.tasks == (Task.NOISE,) and not holds_test_sets(folder)
     data = (open_clean_images if noise_alone else open_test_sets)(folder, query)
-    conditions = [condition for condition in data.conditions if query.selects(condition.task)]
+    conditions = [condition for condition in data.conditions if query.includes_task(condition.task)]
     return [_score_set(test_set, data, conditions) for test_set in data.sets]
 
 
@@ -164,7 +164,7 @@ def _rows(items: Iterable[EvalItem], rules: Protocol, refused: dict[str, str]) -
                 "dataset": item.dataset,
                 "image": item.name.removeprefix(f"{item.dataset}/"),
                 "condition": item.condition.name,
-                "in_training_set": item.seen,
+                "in_training_set": item.in_training_set,
                 "metric": metric,
                 "value": float(values),
                 "input_value": float(values),

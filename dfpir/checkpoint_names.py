@@ -55,11 +55,11 @@ def find_averaged_copy(tensors: Mapping[str, Tensor]) -> WeightCopies | None:
     """
     roots = list(dict.fromkeys(key.partition(".")[0] for key in tensors if "." in key))
     for root in (name for name in _AVERAGE_PREFIXES if name in roots):
-        average = _averaged_weights(_below(tensors, root))
+        average = _averaged_weights(_tensors_below(tensors, root))
         remaining = {key: value for key, value in tensors.items() if not key.startswith(f"{root}.")}
         if average and not remaining:
             return WeightCopies(averaged=average, averaged_prefix=root, plain={}, plain_prefixes=(), unrelated={})
-        groups = {prefix: _below(tensors, prefix) for prefix in roots if prefix not in _AVERAGE_PREFIXES} | {
+        groups = {prefix: _tensors_below(tensors, prefix) for prefix in roots if prefix not in _AVERAGE_PREFIXES} | {
             _NO_PREFIX: remaining
         }
         matches = {
@@ -99,7 +99,7 @@ def strip_prefixes(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], bo
     return {key.replace("_orig_mod.", ""): value for key, value in names.items()}, averaged
 
 
-def _below(tensors: Mapping[str, Tensor], root: str) -> dict[str, Tensor]:
+def _tensors_below(tensors: Mapping[str, Tensor], root: str) -> dict[str, Tensor]:
     return {key[len(root) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{root}.")}
 
 

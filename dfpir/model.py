@@ -12,7 +12,7 @@ from dfpir.block import PerturbationBlock
 from dfpir.channel import ChannelPerturbation, Codes
 from dfpir.config import CODE_DIM, PER_PROMPT, DFPIRConfig
 from dfpir.layers import Features, TransformerBlock
-from dfpir.resampling import double, halve
+from dfpir.resampling import pixel_shuffle, pixel_unshuffle
 
 Images = Float[Tensor, "b 3 h w"]
 
@@ -90,10 +90,10 @@ class RestorationUNet(nn.Module):
         for level, (stage, down) in enumerate(zip(self.encoder, self.down, strict=True), start=1):
             x = stage(x)
             skips.append(self._perturb(level, x, codes, prompts))
-            x = halve(down(x))
+            x = pixel_unshuffle(down(x))
         x = self._perturb(4, self.latent(x), codes, prompts)
         for level in (3, 2, 1):
-            x = torch.cat([double(self.up[level - 1](x)), skips[level - 1]], dim=1)
+            x = torch.cat([pixel_shuffle(self.up[level - 1](x)), skips[level - 1]], dim=1)
             x = x.contiguous(memory_format=torch.channels_last)
             if level > 1:
                 x = self.reduce[level - 2](x)

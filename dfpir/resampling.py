@@ -16,7 +16,7 @@ Features = Float[Tensor, "b c h w"]
 FACTOR = 2
 
 
-def halve(x: Features) -> Float[Tensor, "b 4c h/2 w/2"]:
+def pixel_unshuffle(x: Features) -> Float[Tensor, "b 4c h/2 w/2"]:
     """`F.pixel_unshuffle(x, 2)`: (B, C, H, W) to (B, 4C, H/2, W/2), with one copy; H and W are even."""
     if kernel_keeps_layout(x):
         return F.pixel_unshuffle(x, FACTOR)
@@ -26,7 +26,7 @@ def halve(x: Features) -> Float[Tensor, "b 4c h/2 w/2"]:
     return blocks.permute(0, 1, 3, 5, 2, 4).flatten(3).permute(0, 3, 1, 2)
 
 
-def double(x: Features) -> Float[Tensor, "b c/4 2h 2w"]:
+def pixel_shuffle(x: Features) -> Float[Tensor, "b c/4 2h 2w"]:
     """`F.pixel_shuffle(x, 2)`: (B, C, H, W) to (B, C/4, 2H, 2W), with one copy; C is a multiple of 4."""
     if kernel_keeps_layout(x):
         return F.pixel_shuffle(x, FACTOR)

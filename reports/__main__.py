@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reports.console import Parser, steady_output, words_of
+from reports.console import Parser, format_error, make_output_safe
 from reports.files import require_folder
 from reports.language import LANGUAGES
 
@@ -16,7 +16,7 @@ Command = Callable[[argparse.Namespace], object]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the requested command; the exit code is 0, or 2 with one line on standard error."""
-    steady_output()
+    make_output_safe()
     parser, commands = _parser()
     options, unknown = parser.parse_known_args(_with_command(list(sys.argv[1:] if argv is None else argv), commands))
     if unknown:
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             require_folder(options.out, options.out_name)
         print(commands[options.command](options))
     except (OSError, ValueError) as error:
-        print(f"error: {words_of(error, getattr(options, 'out_name', ''))}", file=sys.stderr)
+        print(f"error: {format_error(error, getattr(options, 'out_name', ''))}", file=sys.stderr)
         return 2
     return 0
 

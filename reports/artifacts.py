@@ -87,13 +87,13 @@ class Probes:
 
 def first_of(study: Study, read: Callable[[Run], T | None]) -> dict[str, tuple[Run, T]]:
     """Each variant's first finished run in which `read` finds something, and what; variants without are no key."""
-    found: dict[str, tuple[Run, T]] = {}
+    first_runs: dict[str, tuple[Run, T]] = {}
     for variant in study.variants:
         for run in study.done_runs_of(variant):
             if content := read(run):
-                found[variant] = (run, content)
+                first_runs[variant] = (run, content)
                 break
-    return found
+    return first_runs
 
 
 def load_train_log(run: Run) -> pd.DataFrame:
@@ -218,10 +218,10 @@ def _features(arrays: dict[str, np.ndarray], prefix: str, n: int) -> dict[str, n
 
 def _by_condition(arrays: dict[str, np.ndarray], prefix: str, conditions: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Blocks' (P, heads, c, c) as float32; one of another shape is left out."""
-    found = _with_prefix(arrays, prefix)
+    matching = _with_prefix(arrays, prefix)
     return {
         k: v.astype(np.float32)
-        for k, v in found.items()
+        for k, v in matching.items()
         if v.ndim == 4 and len(v) == len(conditions) and v.shape[2] == v.shape[3]
     }
 

@@ -12,7 +12,7 @@ from reports.contrasts import Contrasts, contrasts_frame
 from reports.convergence import convergence_sentences, task_convergence
 from reports.document.html import write_html
 from reports.document.markdown import to_markdown
-from reports.figure_jobs import FigureJobs, Figures, Job, start_workers
+from reports.figure_jobs import FigureJob, FigureJobs, Figures, start_workers
 from reports.figures import axis, crops, curves, differences, errors, forest, masks, orders, tsne
 from reports.figures.further import figure_named
 from reports.files import write_csv, write_text
@@ -21,9 +21,8 @@ from reports.language import languages
 from reports.load import check_comparable, load
 from reports.measures.sections import SEPARATION, MeasureResults, show_measures
 from reports.measures.separation import NOT_MEASURED
-from reports.messages import sentences as texts
-from reports.messages import with_labels
-from reports.pages.result import all_metrics, one_metric
+from reports.messages import join_sentences, with_labels
+from reports.pages.result import all_metrics, metric_table
 from reports.pages.setup import count_unfinished, interim_warning, listed_unfinished, lists_all_runs
 from reports.pages.study import FIGURE_PREFIX, RenderedFigures, StudyReport
 from reports.pairs import pairs_frame
@@ -34,7 +33,7 @@ from reports.study import Study
 from reports.subsets import main_subset, other_subsets
 from reports.tables import build_table, means_frame
 from reports.verdict import verdict_of
-from reports.viewer.show import interactive
+from reports.viewer.interactive import interactive
 
 _MAX_ROWS_SENT = 200_000
 _MAX_LISTED_MISSING = 5  # of the runs that were not started
@@ -109,12 +108,12 @@ def _write_tables(report: StudyReport, out: Path) -> None:
         *verdict.sentences,
     ]
     markdown = [to_markdown(replace(table, notes=tuple(notes)))]
-    latex = [one_metric(report.table, metric).latex for metric in report.table.metrics]
+    latex = [metric_table(report.table, metric).latex for metric in report.table.metrics]
     for number, (subset, subset_table) in enumerate(report.subsets, start=1):
         markdown.append(f"\n## {subset.title}\n\n{to_markdown(all_metrics(subset_table))}")
         latex += [
             f"% {subset.title}",
-            *(one_metric(subset_table, m, f"part-{number}").latex for m in subset_table.metrics),
+            *(metric_table(subset_table, m, f"part-{number}").latex for m in subset_table.metrics),
         ]
     if report.reported is not None:
         markdown.append(f"\n## Reported numbers\n\n{report.reported.markdown}")
@@ -152,16 +151,18 @@ class PendingFigures:
 
     def results(self) -> tuple[RenderedFigures, MeasureResults]:
         """The figures, and the measures with theirs; a figure that failed is reported, not raised."""
-        drawn = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.results().items()}
-        problems = {name: "; ".join(figures.problems) for name, figures in drawn.items() if figures.problems}
-        section_names = [name for name in drawn if not name.startswith(_MEASURE_PREFIX)]
+        figures_by_name = {name: _with_labels(figures, self.labels) for name, figures in self.drawing.results().items()}
+        problems = {name: "; ".join(figures.problems) for name, figures in figures_by_name.items() if figures.problems}
+        section_names = [name for name in figures_by_name if not name.startswith(_MEASURE_PREFIX)]
         rendered = RenderedFigures(
-            pictures={name: list(drawn[name].pictures) for name in section_names},
+            pictures={name: list(figures_by_name[name].pictures) for name in section_names},
             measured=self.measured,
             problems={**self.problems, **{name: problems[name] for name in section_names if name in problems}},
         )
         measure_figures = {
-            name.removeprefix(_MEASURE_PREFIX): figures for name, figures in drawn.items() if name not in section_names
+            name.removeprefix(_MEASURE_PREFIX): figures
+            for name, figures in figures_by_name.items()
+            if name not in section_names
         }
         return rendered, self.measures.with_figures(measure_figures)
 
@@ -199,21 +200,21 @@ def start_figures(
     except Exception as error:  # a run's odd content must not cost the reader the rest of the report
         measured, problems["features"] = [], f"{type(error).__name__}: {error}"
     separation = measures.section(SEPARATION)
-    controls = NOT_MEASURED if separation is None else texts(separation.sentences)
+    controls = NOT_MEASURED if separation is None else join_sentences(separation.sentences)
     # in the order of the page; this process takes jobs from the end, and has imported t-SNE for the measures already
     jobs = {
-        "forest": [Job(draw=forest.draw, args=(planned, folder))],
-        "axis": [Job(draw=axis.draw, args=(study, psnr, folder))],
-        "crops": [Job(draw=module.draw, args=(study, folder), is_slow=True) for module in (crops, errors)],
-        "differences": [Job(draw=differences.draw, args=(study, psnr, folder), is_slow=True)],
-        "features": [Job(draw=tsne.draw, args=(study, folder, measured, controls))],
-        "orders": [Job(draw=orders.draw, args=(study, folder), is_slow=True)],
-        "masks": [Job(draw=masks.draw, args=(study, folder), is_slow=True)],
-        "curves": [Job(draw=curves.draw, args=(study, folder))],
+        "forest": [FigureJob(draw=forest.draw, args=(planned, folder))],
+        "axis": [FigureJob(draw=axis.draw, args=(study, psnr, folder))],
+        "crops": [FigureJob(draw=module.draw, args=(study, folder), is_slow=True) for module in (crops, errors)],
+        "differences": [FigureJob(draw=differences.draw, args=(study, psnr, folder), is_slow=True)],
+        "features": [FigureJob(draw=tsne.draw, args=(study, folder, measured, controls))],
+        "orders": [FigureJob(draw=orders.draw, args=(study, folder), is_slow=True)],
+        "masks": [FigureJob(draw=masks.draw, args=(study, folder), is_slow=True)],
+        "curves": [FigureJob(draw=curves.draw, args=(study, folder))],
     }
     for name, _ in study.figures:
         try:
-            jobs[f"{FIGURE_PREFIX}{name}"] = [Job(draw=figure_named(name).draw, args=(study, folder))]
+            jobs[f"{FIGURE_PREFIX}{name}"] = [FigureJob(draw=figure_named(name).draw, args=(study, folder))]
         except ValueError as error:
             problems[f"{FIGURE_PREFIX}{name}"] = str(error)
     jobs |= {f"{_MEASURE_PREFIX}{name}": list(measure_jobs) for name, measure_jobs in measures.jobs.items()}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 
-def steady_output() -> None:
+def make_output_safe() -> None:
     """Make printing safe: it never ends the command.
 
     Characters that the console's encoding lacks, and file names that are no text, are printed as backslash escapes.
@@ -30,10 +30,10 @@ def steady_output() -> None:
             if stream.isatty():
                 stream.reconfigure(errors="backslashreplace")
             else:
-                setattr(sys, name, _steady(stream))
+                setattr(sys, name, _wrap_stream(stream))
 
 
-def words_of(error: Exception, option: str = "") -> str:
+def format_error(error: Exception, option: str = "") -> str:
     """An error in one line for the user; system errors with the path and the option that fixes them.
 
     Args:
@@ -103,7 +103,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _steady(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+def _wrap_stream(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     raw = _Pipe(stream.fileno(), "wb", closefd=False)
     line_buffering = stream.line_buffering
     return io.TextIOWrapper(

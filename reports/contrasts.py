@@ -179,7 +179,7 @@ def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contr
     """
     averages = means(analysis.scores).drop(index="input")[AVERAGE].dropna()
     not_estimable, results = [], []
-    columns = _judged_columns(analysis.scores)
+    columns = _tested_columns(analysis.scores)
     for contrast in planned:
         missing = tuple(v for v in contrast.weights if v not in averages.index)
         if missing or not contrast.weights:
@@ -238,7 +238,7 @@ def _contrast_rows(contrasts: Contrasts, runs: str) -> list[tuple[object, ...]]:
     return rows
 
 
-def _judged_columns(scores: Scores) -> dict[str, bool]:
+def _tested_columns(scores: Scores) -> dict[str, bool]:
     """Column -> whether it is tested; the only condition of a task, or of the study, is listed once."""
     tasks = scores.tasks if len(scores.tasks) > 1 else ()
     levels = [schema.task_of(c) for c in scores.conditions]

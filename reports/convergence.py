@@ -18,9 +18,9 @@ import pandas as pd
 
 from reports import schema
 from reports.artifacts import load_train_log
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.labels import condition_label, in_sentence
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.stats import means
 from reports.study import Run, Study
 
@@ -132,12 +132,14 @@ def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
         return [message("Every variant is trained past the plateau on every task ({criterion}).", criterion=criterion)]
     lines: list[str] = []
     if variants := _variants_with_status(failing, NOT_LEARNED):
-        lines.append(message("Not learned: {told}.", told=variants))
+        lines.append(message("Not learned: {variants}.", variants=variants))
     if variants := _variants_with_status(failing, STILL_IMPROVING):
-        lines.append(message("Still improving at the end of training: {told}.", told=variants))
+        lines.append(message("Still improving at the end of training: {variants}.", variants=variants))
     if variants := _variants_with_status(failing, NO_CURVE):
         lines.append(
-            message("Restores, but no learning curve shows whether it was still improving: {told}.", told=variants)
+            message(
+                "Restores, but no learning curve shows whether it was still improving: {variants}.", variants=variants
+            )
         )
     return [
         *lines,
@@ -154,13 +156,15 @@ def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
     for result in failing:
         if result.status == status:
             task = in_sentence(condition_label(result.task))
-            gain = signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
+            gain = format_signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
             text = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
             tasks_by_variant.setdefault(result.variant, []).append(text)
-    texts: list[str] = [message("{name} ({told})", name=v, told=comma(tasks)) for v, tasks in tasks_by_variant.items()]
+    texts: list[str] = [
+        message("{name} ({details})", name=v, details=join_commas(tasks)) for v, tasks in tasks_by_variant.items()
+    ]
     if len(texts) > MAX_LISTED + 1:
         texts[MAX_LISTED:] = [message("{n} more", n=len(texts) - MAX_LISTED)]
-    return series(texts) if texts else ""
+    return join_clauses(texts) if texts else ""
 
 
 def checkpoint_note(study: Study) -> str:

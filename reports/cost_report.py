@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports import layout
-from reports.costs import Quality, load_study_of, qualities, read_costs
+from reports.costs import ModelQuality, load_study_of, qualities, read_costs
 from reports.document import Picture
 from reports.document.html import write_html
 from reports.document.latex import to_latex
@@ -53,7 +53,7 @@ def build_report(table: Path, *, study: Path | None = None, out: Path | None = N
     return write_html(document, out / layout.REPORT_FILE, page_languages)
 
 
-def _draw_figures(frame: pd.DataFrame, quality: dict[str, Quality], folder: Path) -> list[Picture]:
+def _draw_figures(frame: pd.DataFrame, quality: dict[str, ModelQuality], folder: Path) -> list[Picture]:
     points, macs_at, latency_at = cost.points(frame, quality)
     with style.settings():
         pictures = (

@@ -64,7 +64,7 @@ COST_COLUMNS: tuple[Column, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality:
+class ModelQuality:
     """A model's average PSNR in a study, or why there is none.
 
     Attributes:
@@ -114,7 +114,7 @@ def read_costs(path: Path) -> pd.DataFrame:
     return frame[[c.name for c in COST_COLUMNS]]
 
 
-def qualities(frame: pd.DataFrame, study: Study) -> dict[str, Quality]:
+def qualities(frame: pd.DataFrame, study: Study) -> dict[str, ModelQuality]:
     """The average PSNR of each model of the table from a study's finished runs, matched by name and size.
 
     A run counts only if its model has as many parameters as the measured one: the PSNR of a small model says nothing
@@ -127,23 +127,23 @@ def qualities(frame: pd.DataFrame, study: Study) -> dict[str, Quality]:
         names = [str(model), *filter(None, str(rows["aliases"].iloc[0]).split(";"))]
         variant = next((trained[n] for n in names if trained.get(n) in scores.values), None)
         params = float(rows["params"].iloc[0])
-        quality_of[str(model)] = Quality() if variant is None else _quality_of_variant(study, variant, params)
+        quality_of[str(model)] = ModelQuality() if variant is None else _quality_of_variant(study, variant, params)
     return quality_of
 
 
-def _quality_of_variant(study: Study, variant: str, params: float) -> Quality:
+def _quality_of_variant(study: Study, variant: str, params: float) -> ModelQuality:
     runs = study.done_runs_of(variant)
     sizes = {
         float(model["params"]) for r in runs if isinstance(model := r.spec.get("model"), dict) and "params" in model
     }
     if sizes != {params}:
         sizes_text = " or ".join(f"{size / 1e6:.3f} M" for size in sorted(sizes)) or "an unknown number of"
-        return Quality(instead=f"{NOT_RUN} at this size", hover=f"The study's model has {sizes_text} parameters.")
+        return ModelQuality(instead=f"{NOT_RUN} at this size", hover=f"The study's model has {sizes_text} parameters.")
     values = seed_means(study.scores(schema.PSNR), variant)
     mean = float(values.mean())
     if math.isnan(mean):
-        return Quality(instead="not run on every task")
-    return Quality(psnr_db=mean, instead="", hover=f"{len(values)} seed(s); {', '.join(r.run_id for r in runs)}")
+        return ModelQuality(instead="not run on every task")
+    return ModelQuality(psnr_db=mean, instead="", hover=f"{len(values)} seed(s); {', '.join(r.run_id for r in runs)}")
 
 
 def load_study_of(folder: Path) -> Study:

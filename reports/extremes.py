@@ -71,8 +71,8 @@ def variants_with_figure(study: Study, analysis: Analysis) -> list[str]:
         return []
     if featured := [v for v in study.featured if v in table.index and v != reference]:
         return featured[:2]
-    others = (table - table[reference]).drop(index=reference).sort_values(kind="stable")
-    return [str(v) for v in dict.fromkeys([*others.index[-1:], *others.index[:1]])]
+    gains = (table - table[reference]).drop(index=reference).sort_values(kind="stable")
+    return [str(v) for v in dict.fromkeys([*gains.index[-1:], *gains.index[:1]])]
 
 
 def differences(study: Study, variant: str, reference: str) -> pd.DataFrame:
@@ -89,8 +89,8 @@ def differences(study: Study, variant: str, reference: str) -> pd.DataFrame:
         name: rows[(rows["variant"] == v) & rows["seed"].isin(shared)].groupby(_KEY, observed=True)["value"].mean()
         for name, v in (("variant", variant), ("reference", reference))
     }
-    both = pd.DataFrame(scores).dropna()
-    return both.assign(gap=both["variant"] - both["reference"]).sort_values("gap", kind="stable")
+    paired = pd.DataFrame(scores).dropna()
+    return paired.assign(gap=paired["variant"] - paired["reference"]).sort_values("gap", kind="stable")
 
 
 def extremes_of(gaps: pd.DataFrame, variant: str, reference: str) -> list[Extreme]:
@@ -108,8 +108,8 @@ def extremes_among(gaps: pd.DataFrame, candidates: Sequence[bool], variant: str,
     """`extremes_of` the rows that are candidates; one where only one is."""
     ranks = [rank for rank, is_candidate in enumerate(candidates, start=1) if is_candidate]
     ends = [(HIGHEST, ranks[-1]), (LOWEST, ranks[0])][: len(ranks)] if ranks else []
-    found = [_extreme(gaps, kind, rank, variant, reference) for kind, rank in ends]
-    return [extreme for extreme in found if abs(extreme.gap_db) >= LEAST_DB]
+    extremes = [_extreme(gaps, kind, rank, variant, reference) for kind, rank in ends]
+    return [extreme for extreme in extremes if abs(extreme.gap_db) >= LEAST_DB]
 
 
 def _extreme(gaps: pd.DataFrame, kind: str, rank: int, variant: str, reference: str) -> Extreme:
@@ -123,12 +123,12 @@ def _extreme(gaps: pd.DataFrame, kind: str, rank: int, variant: str, reference: 
 
 def study_extremes(study: Study) -> list[Extreme]:
     """The extremes of each pair that has a figure."""
-    found = []
+    extremes = []
     for variant in variants_with_figure(study, study.analysis(schema.PSNR)):
         gaps = differences(study, variant, str(study.reference))
         if len(gaps) > 1:
-            found += extremes_of(gaps, variant, str(study.reference))
-    return found
+            extremes += extremes_of(gaps, variant, str(study.reference))
+    return extremes
 
 
 def scores_by_seed(study: Study, extreme: Extreme) -> pd.DataFrame:
@@ -141,10 +141,10 @@ def scores_by_seed(study: Study, extreme: Extreme) -> pd.DataFrame:
         rows = rows[rows[name] == getattr(extreme, name)]
     sides = []
     for side in ("variant", "reference"):
-        own = rows[rows["variant"] == getattr(extreme, side)].drop_duplicates("seed").set_index("seed")
-        sides.append(own[["value", "run_id"]].rename(columns={"value": side, "run_id": f"{side}_run"}))
+        seed_rows = rows[rows["variant"] == getattr(extreme, side)].drop_duplicates("seed").set_index("seed")
+        sides.append(seed_rows[["value", "run_id"]].rename(columns={"value": side, "run_id": f"{side}_run"}))
         if side == "variant":
-            sides.append(own[["input_value"]].rename(columns={"input_value": "input"}))
+            sides.append(seed_rows[["input_value"]].rename(columns={"input_value": "input"}))
     table = pd.concat(sides, axis=1, join="inner")
     distance = (table["variant"] - table["reference"] - extreme.gap_db).abs()
     nearest_first: pd.DataFrame = table.loc[distance.sort_values(kind="stable").index]
@@ -170,10 +170,10 @@ def stored_extreme(study: Study, extreme: Extreme) -> StoredExtreme | None:
 def _records(folder: Path) -> Iterator[dict[str, Any]]:
     """The entries of extremes.json; none where it can't be read."""
     try:
-        found = json.loads((folder / schema.EXTREMES_FILE).read_text(encoding="utf-8"))
+        content = json.loads((folder / schema.EXTREMES_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    yield from (record for record in found if isinstance(record, dict)) if isinstance(found, list) else ()
+    yield from (record for record in content if isinstance(record, dict)) if isinstance(content, list) else ()
 
 
 def _is_of(record: dict[str, Any], extreme: Extreme) -> bool:

@@ -33,7 +33,7 @@ _WORKER_ERRORS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class FigureJob:
     """A function that draws and saves figures, with its arguments; all of it can be pickled.
 
     Attributes:
@@ -67,7 +67,7 @@ class FigureJobs:
             `MAX_WORKERS` at most.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[Job]], *, workers: int | None = None) -> None:
+    def __init__(self, groups: Mapping[str, Sequence[FigureJob]], *, workers: int | None = None) -> None:
         self._groups = {name: list(jobs) for name, jobs in groups.items()}
         self._jobs = [job for jobs in self._groups.values() for job in jobs]
         self._pending = deque(sorted(range(len(self._jobs)), key=lambda n: not self._jobs[n].is_slow))
@@ -80,15 +80,15 @@ class FigureJobs:
 
     def results(self) -> dict[str, Figures]:
         """The figures of each group; a job that fails does not affect the others."""
-        drawn: dict[int, Figures] = {}
+        figures_by_job: dict[int, Figures] = {}
         while (number := self._pop_pending()) is not None:
-            drawn[number] = _run_job(self._jobs[number])
+            figures_by_job[number] = _run_job(self._jobs[number])
         for number, future in self._submitted.items():
             try:
-                drawn[number] = future.result()
+                figures_by_job[number] = future.result()
             except _WORKER_ERRORS:
-                drawn[number] = _run_job(self._jobs[number])
-        figures = iter(drawn[number] for number in range(len(self._jobs)))
+                figures_by_job[number] = _run_job(self._jobs[number])
+        figures = iter(figures_by_job[number] for number in range(len(self._jobs)))
         return {name: _merge_figures([next(figures) for _ in jobs]) for name, jobs in self._groups.items()}
 
     def _pop_pending(self) -> int | None:
@@ -130,15 +130,15 @@ def _worker_pool(processes: int) -> Any:
     return get_reusable_executor(max_workers=processes, env=_ONE_THREAD)
 
 
-def _run_job(job: Job, tasks: Mapping[str, schema.TaskStyle] | None = None) -> Figures:
+def _run_job(job: FigureJob, tasks: Mapping[str, schema.TaskStyle] | None = None) -> Figures:
     """The job's figures; `tasks`: as the caller shows them, where this is another process."""
     schema.TASK_STYLES.update(tasks or {})
     try:
         with style.settings():
-            drawn = job.draw(*job.args)
+            result = job.draw(*job.args)
     except Exception as error:  # malformed content of one run must not prevent the rest of the report
         return Figures(problems=(f"{type(error).__name__}: {error}",))
-    pictures = drawn if isinstance(drawn, Sequence) else () if drawn is None else (drawn,)
+    pictures = result if isinstance(result, Sequence) else () if result is None else (result,)
     return Figures(pictures=tuple(pictures))
 
 

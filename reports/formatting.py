@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from reports import schema
 from reports.contrasts import ContrastResult
 from reports.estimate import Estimate
-from reports.messages import comma, joined, listed, message, ngettext
+from reports.messages import join_and, join_commas, join_texts, message, ngettext
 from reports.power import MAX_SEEDS
 
 MAX_NAMES = 3
@@ -17,7 +17,7 @@ MAX_NAMES = 3
 def format_estimate(estimate: Estimate, kind: schema.Metric = schema.METRICS[0]) -> str:
     """Value, unit and interval as a reader sees them: +0.02 dB [-0.11, +0.15], with true minus signs."""
     unit = f" {kind.unit}" if kind.unit else ""
-    value, low, high = (signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (format_signed(v, kind.digits) for v in (estimate.value, estimate.low, estimate.high))
     if math.isnan(estimate.low):
         return message("{value} [no interval]", value=f"{value}{unit}")
     return f"{value}{unit} [{low}, {high}]"
@@ -25,16 +25,16 @@ def format_estimate(estimate: Estimate, kind: schema.Metric = schema.METRICS[0])
 
 def metric_note(metrics: Sequence[schema.Metric] = schema.METRICS) -> str:
     """The metrics of a cell, in order, and which of them are lower-is-better."""
-    return joined(map(_metric_text, metrics), " / ")
+    return join_texts(map(_metric_text, metrics), " / ")
 
 
 def _metric_text(metric: schema.Metric) -> str:
     details = [metric.unit] if metric.unit else []
     details += [] if metric.higher_is_better else [message("lower is better")]
-    return message("{name} ({told})", name=metric.label, told=comma(details)) if details else metric.label
+    return message("{name} ({details})", name=metric.label, details=join_commas(details)) if details else metric.label
 
 
-def signed(value: float, digits: int = 2) -> str:
+def format_signed(value: float, digits: int = 2) -> str:
     """A number with its sign; a rounded zero has none, NaN is a dash."""
     if math.isnan(value):
         return "\N{EN DASH}"
@@ -95,7 +95,7 @@ def format_quantity(number: int, unit: str) -> str:
 def list_names(names: Sequence[str], max_names: int = MAX_NAMES) -> str:
     """Names up to a number: "a, b and c", "a, b, c and 4 more"; one name is never hidden behind "1 more"."""
     n_listed = len(names) if len(names) <= max_names + 1 else max_names
-    return listed(
+    return join_and(
         [*names[:n_listed], *([message("{n} more", n=len(names) - n_listed)] if len(names) > n_listed else [])]
     )
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.labels import condition_label
-from reports.messages import message, sentences
+from reports.messages import join_sentences, message
 from reports.schema import PSNR, condition_sort_key
 from reports.stats import AVERAGE, Analysis, collect
 
@@ -145,13 +145,15 @@ def guess_headline(guess: dict[str, Any]) -> str:
     right = message("{n} of {all} images are classified correctly.", n=guess["right"], all=guess["images"])
     difference, low, high = (line[key] for key in ("difference_db", "low_db", "high_db"))
     if difference is None:
-        return sentences(
+        return join_sentences(
             [right, message("The cost of using the predictions is undefined: no image has a finite PSNR.")]
         )
     if guess["right"] == guess["images"]:
-        return sentences([right, message("Using the predictions costs nothing here: {zero} dB.", zero=signed(0.0))])
+        return join_sentences(
+            [right, message("Using the predictions costs nothing here: {zero} dB.", zero=format_signed(0.0))]
+        )
     values: dict[str, Any] = {
-        "change": signed(difference),
+        "change": format_signed(difference),
         "where": message("on average over the columns")
         if len(guess["costs"]) > 1
         else message("on {condition}", condition=condition_label(line["condition"])),
@@ -161,8 +163,8 @@ def guess_headline(guess: dict[str, Any]) -> str:
             "Using the predictions changes PSNR by {change} dB {where}; there are too few photographs for an interval.",
             **values,
         )
-        return sentences([right, statement])
-    values["interval"] = f"[{signed(low)}, {signed(high)}]"
+        return join_sentences([right, statement])
+    values["interval"] = f"[{format_signed(low)}, {format_signed(high)}]"
     if low <= 0 <= high:
         statement = message(
             "Using the predictions changes PSNR by {change} dB {where}, 95% interval {interval}: no significant "
@@ -181,7 +183,7 @@ def guess_headline(guess: dict[str, Any]) -> str:
             "{where}, 95% interval {interval}.",
             **values,
         )
-    return sentences([right, statement])
+    return join_sentences([right, statement])
 
 
 def format_number(value: float | None, digits: int = 2) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reports import schema
 from reports.contrasts import ContrastResult, Contrasts
 from reports.formatting import format_estimate
-from reports.messages import message, ngettext, sentences, series
+from reports.messages import join_clauses, join_sentences, message, ngettext
 from reports.pairs import PairDifference
 from reports.stats import AVERAGE, LEVEL, Scores, means
 
@@ -39,7 +39,7 @@ def headline(scores: Scores, contrasts: Contrasts, pairs: Sequence[PairDifferenc
         clauses.append(message("{n} more can't be estimated yet", n=len(contrasts.not_estimable)))
     differing = _list_contrasts([t for t in on_average if t.differs], kind) if len(on_average) > 1 else ""
     listed = message("Significant: {contrasts}.", contrasts=differing) if differing else ""
-    return sentences([message("{clauses}.", clauses=series(clauses)), listed])
+    return join_sentences([message("{clauses}.", clauses=join_clauses(clauses)), listed])
 
 
 def _list_contrasts(results: Sequence[ContrastResult], kind: schema.Metric) -> str:
@@ -52,7 +52,7 @@ def _list_contrasts(results: Sequence[ContrastResult], kind: schema.Metric) -> s
         for t in differ[:MAX_LISTED_CONTRASTS]
     ]
     texts += [message("{n} more", n=len(differ) - MAX_LISTED_CONTRASTS)] if len(differ) > MAX_LISTED_CONTRASTS else []
-    return series(texts)
+    return join_clauses(texts)
 
 
 def _count_differing(on_average: Sequence[ContrastResult], where: str) -> str:
@@ -99,7 +99,7 @@ def _single_seed_headline(on_average: Sequence[ContrastResult], kind: schema.Met
         level=f"{LEVEL:.0%}",
     )
     listed = message("Namely: {contrasts}.", contrasts=_list_contrasts(differing, kind)) if differing else ""
-    return sentences([ranking, as_models, listed])
+    return join_sentences([ranking, as_models, listed])
 
 
 def task_tradeoff(tested: ContrastResult, contrasts: Contrasts) -> list[ContrastResult]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reports.formatting import list_names, signed
+from reports.formatting import format_signed, list_names
 from reports.labels import task_label
-from reports.messages import listed, message, ngettext
+from reports.messages import join_and, message, ngettext
 from reports.stats import AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Study
 
@@ -80,7 +80,7 @@ def below_classical_sentences(study: Study) -> list[str]:
             "Below {reference}, a method without training, in the average over the columns: {names}. They are "
             "undertrained, so little can be concluded about their architectures.",
             reference=best,
-            names=listed(list(below)),
+            names=join_and(list(below)),
         )
     ]
 
@@ -102,7 +102,9 @@ def _harmed_sentences(cells: list[tuple[float, tuple[str, str]]]) -> list[str]:
     if not cells:
         return []
     names = [
-        message("{variant} on {condition} ({change} dB)", variant=v, condition=task_label(task), change=signed(g))
+        message(
+            "{variant} on {condition} ({change} dB)", variant=v, condition=task_label(task), change=format_signed(g)
+        )
         for g, (v, task) in cells
     ]
     return [message("Worse than its input: {runs}.", runs=list_names(names, _MAX_LISTED))]
@@ -123,4 +125,4 @@ def task_gains(scores: Scores) -> Mapping[tuple[str, str], float]:
 
 
 def _list_tasks(tasks: list[str]) -> str:
-    return listed([task_label(t) for t in tasks])
+    return join_and([task_label(t) for t in tasks])

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports import schema
-from reports.messages import TransformedText, joined, message, stored_text
+from reports.messages import TransformedText, join_texts, message, stored_text
 from reports.stats import AVERAGE, TASK_AVERAGE
 
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
@@ -56,7 +56,7 @@ def condition_label(condition: str) -> str:
         return _AVERAGES[condition]
     if "+" in condition:
         first, *further = (condition_label(part) for part in condition.split("+"))
-        return joined([first, *(in_sentence(label) for label in further)], " + ")
+        return join_texts([first, *(in_sentence(label) for label in further)], " + ")
     task = schema.task_of(condition)
     style = schema.task_style(task)
     label, strength = _style_label(style), condition[len(task) + 1 :]
@@ -67,7 +67,7 @@ def condition_label(condition: str) -> str:
     strength_text = style.strength_label.replace("{}", strength)
     if strength_text.startswith(" "):
         return message("{task} {strength}", task=label, strength=strength_text[1:])
-    return joined([label, strength_text], "")
+    return join_texts([label, strength_text], "")
 
 
 def strength_label(condition: str) -> str:

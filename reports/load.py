@@ -111,8 +111,8 @@ def check_comparable(study: Study) -> None:
     protocols = sorted(study.test_settings["protocol"].unique())
     if len(protocols) > 1:
         raise ValueError(f"Refusing to mix protocols in one table: {', '.join(protocols)}. Report them one by one.")
-    for condition, terms in study.test_settings.groupby("condition"):
-        sets = sorted(terms["dataset"].unique())
+    for condition, settings in study.test_settings.groupby("condition"):
+        sets = sorted(settings["dataset"].unique())
         if len(sets) > 1:
             raise ValueError(f"Refusing to mix data sets in the column {condition!r}: {', '.join(sets)}.")
     finished = [r for r in study.runs.values() if r.status is Status.DONE]

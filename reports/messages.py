@@ -131,30 +131,30 @@ def with_labels(text: str, labels: Mapping[str, str]) -> str:
     return text if isinstance(text, Translatable) else labels.get(text, text)
 
 
-def joined(parts: Iterable[str], separator: str) -> str:
+def join_texts(parts: Iterable[str], separator: str) -> str:
     """Texts with a separator between them; the separator may be a message."""
     parts = list(parts)
     return parts[0] if len(parts) == 1 else JoinedText(parts, separator)
 
 
-def comma(parts: Iterable[str]) -> str:
+def join_commas(parts: Iterable[str]) -> str:
     """Parts of a list: "a, b, c"."""
-    return joined(parts, message(", "))
+    return join_texts(parts, message(", "))
 
 
-def series(clauses: Iterable[str]) -> str:
+def join_clauses(clauses: Iterable[str]) -> str:
     """Clauses of a sentence: "a; b; c"."""
-    return joined(clauses, message("; "))
+    return join_texts(clauses, message("; "))
 
 
-def sentences(texts: Iterable[str]) -> str:
+def join_sentences(texts: Iterable[str]) -> str:
     """Sentences in sequence, without empty ones."""
     non_empty = [text for text in texts if text]
     return reduce(lambda before, after: message("{before} {after}", before=before, after=after), non_empty)
 
 
-def listed(parts: Sequence[str]) -> str:
+def join_and(parts: Sequence[str]) -> str:
     """One or more parts as a sentence lists them: "a", "a and b", "a, b and c"."""
     if len(parts) == 1:
         return parts[0]
-    return message("{before} and {last}", before=comma(parts[:-1]), last=parts[-1])
+    return message("{before} and {last}", before=join_commas(parts[:-1]), last=parts[-1])

@@ -83,7 +83,7 @@ class Study:
         labels: variant -> its name in tables and figures; see `label`.
         macs: comparator -> multiply-adds on `macs_px` of its spec, from study.json.
         ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the results table.
-        featured: the variants shown by figures with room for a few; see `to_show`.
+        featured: the variants shown by figures with room for a few; see `select_variants`.
         metrics: of a cell, in order: PSNR, SSIM, and extra metrics that the study requests, where a run has them.
         figures: names and titles of requested plug-in figures.
     """
@@ -130,7 +130,7 @@ class Study:
         """Labels for lists in a sentence, where a comma separates names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
         return {v: label.replace(", ", " (", 1) + ")" if ", " in label else label for v, label in self.labels.items()}
 
-    def to_show(self, available: Collection[str], max_count: int) -> list[str]:
+    def select_variants(self, available: Collection[str], max_count: int) -> list[str]:
         """At most `max_count` of the variants that have what a figure shows, in the study's order.
 
         Featured variants come first, then the reference, the last (often the proposed method), and the others.

@@ -42,7 +42,7 @@ def other_subsets(study: Study) -> list[Subset]:
     main = _select_rows(study, is_planned & _row_mask(study, is_default))
     subsets = []
     partly_seen = main.test_settings["condition"].isin(_partly_seen_conditions(main))
-    for seen, title, note in (
+    for in_training_set, title, note in (
         (
             "yes",
             message("Test images in the training set"),
@@ -54,7 +54,7 @@ def other_subsets(study: Study) -> list[Subset]:
             message("These test images are not in the training set."),
         ),
     ):
-        mask = _row_mask(main, partly_seen & (main.test_settings["in_training_set"] == seen))
+        mask = _row_mask(main, partly_seen & (main.test_settings["in_training_set"] == in_training_set))
         subsets.append(Subset(title=title, note=note, study=_select_rows(main, mask)))
     for name in study.test_settings["dataset"].unique():
         mask_of_set = is_planned & _row_mask(study, ~is_default & (study.test_settings["dataset"] == name))
@@ -87,9 +87,9 @@ def _row_mask(study: Study, is_selected: pd.Series) -> np.ndarray:
     return np.asarray(is_selected.to_numpy(dtype=bool)[study.setting_of_row])
 
 
-def _is_default_test_set(terms: pd.DataFrame, default_sets: dict[str, str]) -> pd.Series:
+def _is_default_test_set(test_settings: pd.DataFrame, default_sets: dict[str, str]) -> pd.Series:
     """For each line whether it is of its condition's default test set, or the condition has none."""
-    return terms["condition"].map(default_sets).fillna(terms["dataset"]) == terms["dataset"]
+    return test_settings["condition"].map(default_sets).fillna(test_settings["dataset"]) == test_settings["dataset"]
 
 
 def _is_planned_protocol(study: Study) -> np.ndarray:

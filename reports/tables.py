@@ -14,7 +14,7 @@ from reports import schema
 from reports.document import Cell, Number
 from reports.formatting import format_magnitude
 from reports.input_gain import variants_below_classical
-from reports.messages import comma, message, stored_text
+from reports.messages import join_commas, message, stored_text
 from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Study
@@ -241,7 +241,7 @@ def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -
 def _status_text(planned: tuple[Run, ...]) -> str:
     """Text in the cells of a variant without a finished run."""
     texts = list(dict.fromkeys(_STATUS_TEXT[run.status] for run in planned if run.status is not Status.DONE))
-    return comma(texts) if texts else message("not run")
+    return join_commas(texts) if texts else message("not run")
 
 
 def _notes(study: Study) -> tuple[str, ...]:
@@ -251,15 +251,15 @@ def _notes(study: Study) -> tuple[str, ...]:
             reason = entry.note.removeprefix(f"the same model as {variant}").lstrip(": ")
             names = {"alias": study.label(entry.variant), "variant": study.label(variant)}
             notes.append(
-                message("{alias} = {variant}: {told} (one model, trained once)", **names, told=stored_text(reason))
+                message("{alias} = {variant}: {reason} (one model, trained once)", **names, reason=stored_text(reason))
                 if reason
                 else message("{alias} = {variant} (one model, trained once)", **names)
             )
     return tuple(notes)
 
 
-def _join_names(terms: pd.DataFrame, column_name: str, column: str) -> str:
-    rows = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
+def _join_names(test_settings: pd.DataFrame, column_name: str, column: str) -> str:
+    rows = test_settings if column in (AVERAGE, TASK_AVERAGE) else test_settings[test_settings["condition"] == column]
     return ";".join(sorted(rows[column_name].unique()))
 
 

@@ -13,11 +13,18 @@ from dataclasses import dataclass
 from reports import schema
 from reports.contrasts import ContrastResult, Contrasts, estimate_contrasts, planned_contrasts
 from reports.divergence import DIVERGENCE_DB, DivergedRun, diverged_runs, drop_diverged
-from reports.formatting import format_estimate, format_quantity, format_seed_range, format_size, list_names, signed
+from reports.formatting import (
+    format_estimate,
+    format_quantity,
+    format_seed_range,
+    format_signed,
+    format_size,
+    list_names,
+)
 from reports.headline import headline, task_tradeoff
 from reports.input_gain import input_gain_sentences
 from reports.labels import task_label
-from reports.messages import comma, message, ngettext, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, message, ngettext
 from reports.pairs import PairDifference, pair_differences
 from reports.power import POWER, quadratic_mean
 from reports.stats import AVERAGE, NEW_PHOTOGRAPHS, Analysis, Scores
@@ -107,13 +114,13 @@ def _contrast_sentence(tested: ContrastResult, contrasts: Contrasts) -> str:
         clauses.append(message("the average hides a trade-off: {values}", values=_task_values(tradeoff)))
     elif differing and not tested.differs:
         clauses.append(message("significant by task: {values}", values=_task_values(differing)))
-    return message("{clauses}.", clauses=series(clauses))
+    return message("{clauses}.", clauses=join_clauses(clauses))
 
 
 def _task_values(tasks: Sequence[ContrastResult]) -> str:
     """+3.05 dB on haze, −4.40 dB on noise."""
-    return comma(
-        message("{change} dB on {condition}", change=signed(t.estimate.value), condition=task_label(t.column))
+    return join_commas(
+        message("{change} dB on {condition}", change=format_signed(t.estimate.value), condition=task_label(t.column))
         for t in tasks
     )
 
@@ -128,7 +135,11 @@ def _remaining_contrasts(remaining: Sequence[ContrastResult]) -> list[str]:
     counts += [message("{n} below zero", n=n_below)] if n_below else []
     counts += [message("{n} not significant", n=n_neither)] if n_neither else []
     return [
-        message("{n} more planned contrasts: {told} (table “Planned contrasts”).", n=len(remaining), told=comma(counts))
+        message(
+            "{n} more planned contrasts: {counts} (table “Planned contrasts”).",
+            n=len(remaining),
+            counts=join_commas(counts),
+        )
     ]
 
 
@@ -179,7 +190,7 @@ def _divergence_sentences(
             "{variant} seed {seed} ({change} dB on {condition})",
             variant=d.variant,
             seed=d.seed,
-            change=signed(d.gain_db),
+            change=format_signed(d.gain_db),
             condition=task_label(d.task),
         )
         for d in diverged
@@ -276,4 +287,4 @@ def _sample_size_sentences(scores: Scores) -> str:
                 scores.dropped,
             )
         )
-    return sentences(lines)
+    return join_sentences(lines)

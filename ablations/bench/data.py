@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ablations.bench import feed
 from ablations.bench.measurement import Measurement, measure_rate, summarize
-from datasets.bundle import to_float, to_levels
+from datasets.bundle import to_float, to_uint8
 from datasets.catalog.finder import find_sets
 from datasets.degrade import degrade
 from datasets.seeding import stable_seed
@@ -90,7 +90,7 @@ def _write_pairs(root: Path) -> None:
             photo = photos[number % len(photos)].clean
             clean = np.asarray(Image.fromarray(photo).resize((600, 400), Image.Resampling.LANCZOS))
             clean = np.roll(clean, number * 17, axis=1)
-            dark = to_levels(degrade(to_float(clean), Condition(task=Task.LOWLIGHT), number))
+            dark = to_uint8(degrade(to_float(clean), Condition(task=Task.LOWLIGHT), number))
             for role, image in (("clean", clean), ("degraded", dark)):
                 path = root / "LOL-v1" / part / role / f"{number + (1000 if part == 'eval15' else 0)}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)

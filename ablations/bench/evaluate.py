@@ -46,7 +46,7 @@ from ablations.harness.training.acceleration import (
 )
 from ablations.spec import Precision
 from baselines.base import restore
-from datasets.bundle import Pixels, to_float, to_levels
+from datasets.bundle import Pixels, to_float, to_uint8
 from datasets.degrade import degrade
 from datasets.metrics import psnr_db, ssim
 from datasets.sources.embedded import load_embedded
@@ -220,7 +220,7 @@ def _degraded_pairs(photographs: int, size: tuple[int, int]) -> Pairs:
         for number in range(photographs):
             photo = Image.fromarray(sources[number % len(sources)]).resize(size[::-1], Image.Resampling.LANCZOS)
             clean = np.roll(np.asarray(photo), 13 * number, axis=1)
-            pairs.append((noise(sigma), to_levels(degrade(to_float(clean), noise(sigma), number)), clean))
+            pairs.append((noise(sigma), to_uint8(degrade(to_float(clean), noise(sigma), number)), clean))
     return pairs
 
 

@@ -80,7 +80,7 @@ def run(device: torch.device, repeats: int) -> list[Measurement]:
 
 
 def _measure_false_alarms(name: str, scenario: Scenario, question: str) -> list[Measurement]:
-    results = trials(scenario, _NULL_STUDIES, question=question)
+    results = simulate_studies(scenario, _NULL_STUDIES, question=question)
     label = f"{name}, {question}"
     ratio = float(np.mean(results.se**2) / np.var(results.value))
     return [
@@ -94,7 +94,7 @@ def _measure_false_alarms(name: str, scenario: Scenario, question: str) -> list[
 def _measure_power(name: str, scenario: Scenario, question: str) -> list[Measurement]:
     measurements = []
     for n_true in dict.fromkeys((1, scenario.variants - 1)):
-        results = trials(scenario, _POWER_STUDIES, gain_db=_GAIN_DB, n_true=n_true, question=question, seed=1)
+        results = simulate_studies(scenario, _POWER_STUDIES, gain_db=_GAIN_DB, n_true=n_true, question=question, seed=1)
         label = f"{name}, {question}: power for {_GAIN_DB:g} dB, {n_true} of {scenario.variants - 1} true"
         measurements += [
             _percent(f"{label}, {method}", results.rejected(method)[:, :n_true].mean())
@@ -103,7 +103,7 @@ def _measure_power(name: str, scenario: Scenario, question: str) -> list[Measure
     return measurements
 
 
-def _share_with_rejection(results: Trials, method: str) -> float:
+def _share_with_rejection(results: SimulatedStudies, method: str) -> float:
     return float(results.rejected(method).any(axis=1).mean())
 
 
@@ -116,7 +116,7 @@ def _computed(label: str, unit: str, value: float) -> Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trials:
+class SimulatedStudies:
     """N studies; the M contrasts of each are every other variant minus the first.
 
     Attributes:
@@ -144,7 +144,7 @@ class Trials:
         return rejected_contrasts
 
 
-def trials(
+def simulate_studies(
     scenario: Scenario,
     n_studies: int,
     *,
@@ -152,7 +152,7 @@ def trials(
     n_true: int = 1,
     question: str = NEW_PHOTOGRAPHS,
     seed: int = 0,
-) -> Trials:
+) -> SimulatedStudies:
     """Draw and analyse studies.
 
     Args:
@@ -170,7 +170,7 @@ def trials(
         for k in range(1, scenario.variants):
             estimate = analysis.contrast({f"v{k}": 1.0, "v0": -1.0}, question=question)
             results[:, n, k - 1] = estimate.p, estimate.value, estimate.se
-    return Trials(p=results[0], value=results[1], se=results[2])
+    return SimulatedStudies(p=results[0], value=results[1], se=results[2])
 
 
 def study(rng: np.random.Generator, scenario: Scenario, *, gains_db: Sequence[float]) -> Scores:

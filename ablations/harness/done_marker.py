@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ablations.harness.provenance import now
+from ablations.harness.provenance import utc_now
 from ablations.models import is_trained
 from ablations.spec import RunSpec
 from dfpir import DFPIRConfig
@@ -47,5 +47,5 @@ def write_done_marker(folder: Path, spec: RunSpec) -> None:
         p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in TRANSIENT_FOLDERS
     )
     digests = {p.relative_to(folder).as_posix(): sha256_of(p) for p in files if p.name != schema.DONE_FILE}
-    write_json(folder / schema.DONE_FILE, schema.DoneFile(finished_at=now(), files=digests, needs=required))
+    write_json(folder / schema.DONE_FILE, schema.DoneFile(finished_at=utc_now(), files=digests, needs=required))
     shutil.rmtree(folder / schema.CHECKPOINTS_FOLDER, ignore_errors=True)

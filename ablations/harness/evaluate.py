@@ -157,7 +157,7 @@ def score_rows(
             "condition": item.condition.name,
             "image": item.name,
             "scene": item.scene,
-            "in_training_set": item.seen,
+            "in_training_set": item.in_training_set,
             "metric": metric,
             "value": value,
             "input_value": input_value,

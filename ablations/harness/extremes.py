@@ -73,8 +73,8 @@ def write_extremes(folder: Path, root: Path, specs: Mapping[str, RunSpec], devic
         if stored[extreme] is None and (task := _task(extreme, scores_by_seed(study, extreme), usable)) is not None
     ]
     restored = _restore(tasks, root, specs, device)
-    kept = [each for each in stored.values() if each is not None]
-    records = [*(each.record for each in kept), *(_write_crops(task, restored, folder) for task in tasks)]
+    reusable = [entry for entry in stored.values() if entry is not None]
+    records = [*(entry.record for entry in reusable), *(_write_crops(task, restored, folder) for task in tasks)]
     if records or (folder / schema.EXTREMES_FILE).is_file():
         write_json(folder / schema.EXTREMES_FILE, records)
         _remove_others(folder / schema.EXTREMES_FOLDER, records)

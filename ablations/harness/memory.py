@@ -99,7 +99,7 @@ def largest_tile(pixel_bytes: float, free: int, multiple_of: int = 1) -> int:
     """
     tiling = Tiling(tile=1 << 30, multiple_of=multiple_of)
     side = math.isqrt(max(int(MEMORY_FRACTION * free / pixel_bytes), 0))
-    return max(side // tiling.grid * tiling.grid, tiling.smallest)
+    return max(side // tiling.grid * tiling.grid, tiling.min_tile)
 
 
 def free_bytes(device: torch.device) -> int:

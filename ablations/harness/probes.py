@@ -68,7 +68,7 @@ def probed_layers(config: ModelConfig, model: nn.Module) -> dict[str, nn.Module]
     """
     if isinstance(model, RestorationUNet):
         return {"latent": model.latent} | ({"latent-perturbed": model.perturb["4"]} if "4" in model.perturb else {})
-    path = config.row.probed if isinstance(config, BaselineConfig) else ""
+    path = config.entry.probed if isinstance(config, BaselineConfig) else ""
     layer: Any = model
     for part in path.split(".") if path else ():
         layer = layer[int(part)] if part.lstrip("-").isdecimal() else getattr(layer, part)
@@ -172,8 +172,8 @@ def _mapped(spec: RunSpec, items: Sequence[EvalItem]) -> list[tuple[EvalItem, Bo
     strengths: dict[str, list[str]] = {}
     for name in spec.tested:
         strengths.setdefault(condition_named(name).task.name, []).append(name)
-    chosen = []
+    mapped = []
     for names in strengths.values():
-        own = [item for item in items if item.condition.name == names[len(names) // 2]]
-        chosen += [(item, crop_boxes(item.clean)[0]) for item in own[:1]]
-    return chosen
+        condition_items = [item for item in items if item.condition.name == names[len(names) // 2]]
+        mapped += [(item, crop_boxes(item.clean)[0]) for item in condition_items[:1]]
+    return mapped

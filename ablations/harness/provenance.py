@@ -19,7 +19,7 @@ from reports.schema import EnvFile, ErrorFile
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pandas", "scikit-image", "einops", "safetensors")
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
@@ -27,7 +27,7 @@ def now() -> str:
 def error_record(error: BaseException, *, step: int | None = None) -> ErrorFile:
     """What an error row holds of an error, after this many steps."""
     trace = "".join(traceback.format_exception(error))
-    return ErrorFile(type=type(error).__name__, message=str(error), traceback=trace, at=now(), step=step)
+    return ErrorFile(type=type(error).__name__, message=str(error), traceback=trace, at=utc_now(), step=step)
 
 
 def environment(device: torch.device) -> EnvFile:
@@ -42,7 +42,7 @@ def environment(device: torch.device) -> EnvFile:
         packages={name: version for name in _PACKAGES if (version := _version(name))},
         device=device_name(device),
         threads=torch.get_num_threads(),
-        started_at=now(),
+        started_at=utc_now(),
         host_os=f"{platform.system()} {platform.release()} {platform.machine()}",
     )
 

@@ -76,8 +76,8 @@ def _evaluate_at(spec: RunSpec, tenth: int, run_folder: Path, folder: Path, devi
     if is_done(folder):
         return True
     make_deterministic(device, spec.recipe.cpu_threads)
-    subject = load_run(spec, run_folder, device)
-    model = subject.model_at(tenth)
+    run = load_run(spec, run_folder, device)
+    model = run.model_at(tenth)
     if model is None:
         return False
     step = snapshots.step_at(spec.recipe, tenth)
@@ -86,5 +86,5 @@ def _evaluate_at(spec: RunSpec, tenth: int, run_folder: Path, folder: Path, devi
     write_json(folder / ENV_FILE, environment(device))
     write_log(rows, folder)
     wall_s = float(rows[-1].get("wall_s", 0)) if rows else 0.0
-    write_results(subject, TrainResult(model=model, selected_step=step, steps=step, wall_s=wall_s), folder)
+    write_results(run, TrainResult(model=model, selected_step=step, steps=step, wall_s=wall_s), folder)
     return True

@@ -164,7 +164,7 @@ def _train_in_folder(
             folder, device, process_group.size, acceleration_record(spec.config, device, process_group.uses_ddp)
         )
     if device.type == "cuda" and isinstance(run.bundle, RootBundle):
-        run.bundle.keep_on(device)
+        run.bundle.cache_on_device(device)
     return train(run, folder, on_progress, log), run
 
 

@@ -133,7 +133,7 @@ def crop_boxes(image: np.ndarray) -> tuple[Box, ...]:
     energy = gradient_energy(image)
     for side in CROP_SIDES:
         first = densest_box(energy, side)
-        second = densest_box(energy, side, apart_from=first)
+        second = densest_box(energy, side, excluded_box=first)
         if second is not None:
             return first, second
         if pair := _densest_pair(energy, side):  # the densest square is in the middle of a small image
@@ -156,16 +156,16 @@ def gradient_energy(image: np.ndarray) -> np.ndarray:
 @overload
 def densest_box(energy: np.ndarray, side: int) -> Box: ...
 @overload
-def densest_box(energy: np.ndarray, side: int, *, apart_from: Box) -> Box | None: ...
-def densest_box(energy: np.ndarray, side: int, *, apart_from: Box | None = None) -> Box | None:
+def densest_box(energy: np.ndarray, side: int, *, excluded_box: Box) -> Box | None: ...
+def densest_box(energy: np.ndarray, side: int, *, excluded_box: Box | None = None) -> Box | None:
     """The square with the largest sum, on a grid of a quarter of its side; cut where the image is smaller.
 
     Args:
         energy: (H, W).
         side: of the square, in pixels.
-        apart_from: a box that it must not overlap; None where there is no such square.
+        excluded_box: a box that it must not overlap; None where there is no such square.
     """
-    boxes = [box for box in _boxes(energy.shape, side) if apart_from is None or not overlap(box, apart_from)]
+    boxes = [box for box in _boxes(energy.shape, side) if excluded_box is None or not overlap(box, excluded_box)]
     return max(boxes, key=lambda box: cut(energy, box).sum(), default=None)
 
 

@@ -45,10 +45,10 @@ def make_deterministic(device: torch.device, cpu_threads: int) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False  # timing kernels would choose others from run to run
-        torch.set_num_threads(threads_beside_gpu())
+        torch.set_num_threads(gpu_run_threads())
 
 
-def threads_beside_gpu() -> int:
+def gpu_run_threads() -> int:
     """CPU threads of a run on a GPU: its share of the cores this process may use, with as many runs as there can be."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(_MOST_THREADS_BESIDE_GPU, cores // MAX_RUNS_PER_GPU))

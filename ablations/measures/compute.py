@@ -41,14 +41,14 @@ def compute_measures(
         return []
     make_deterministic(device, spec.recipe.cpu_threads)
     failed = []
-    subject: LoadedRun | None = None
+    run: LoadedRun | None = None
     for name in names_to_compute:
         error_path(folder, name).unlink(missing_ok=True)
         started = time.monotonic()
         try:
-            subject = subject or load_run(spec, folder, device, sizes)
+            run = run or load_run(spec, folder, device, sizes)
             measure = measure_named(name)
-            table = measure.compute(subject)
+            table = measure.compute(run)
             metadata = _metadata(spec, measure, sizes) | {"seconds": f"{time.monotonic() - started:.1f}"}
             write_measure(table, folder, name, metadata=metadata, section=measure.section)
         except Exception as error:

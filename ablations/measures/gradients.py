@@ -183,7 +183,7 @@ def _task_gradients(run: RunContext, model: nn.Module, task_batch: _Batch, micro
 
 def _losses(spec: RunSpec, model: nn.Module, degraded: Tensor, clean: Tensor, code: Tensor | None) -> dict[str, Tensor]:
     """Mean losses of patches, (B, 3, H, W) each, from one forward pass."""
-    if not isinstance(spec.config, DFPIRConfig) and spec.config.row.objective is not None:
+    if not isinstance(spec.config, DFPIRConfig) and spec.config.entry.objective is not None:
         return {PLAIN: training_loss(spec.config, model, degraded, clean, code)}
     error = model(degraded, code).float() - clean
     return {PLAIN: error.abs().mean(), WITHOUT_COLOUR: (error - error.mean((2, 3), keepdim=True)).abs().mean()}

@@ -45,19 +45,19 @@ class Measure:
         return settings | ({"plugins": [plugin.to_json() for plugin in self.plugins]} if self.plugins else {})
 
 
-def _interference(subject: LoadedRun) -> pd.DataFrame:
+def _interference(run: LoadedRun) -> pd.DataFrame:
     """Gradients at the stored moments of the training."""
     frames = []
-    for tenth in subject.sizes.tenths:
-        model = subject.model_at(tenth)
+    for tenth in run.sizes.tenths:
+        model = run.model_at(tenth)
         if model is not None:
-            cosines = task_gradient_interference(subject, model, subject.sizes)
-            frames.append(cosines.assign(step=step_at(subject.spec.recipe, tenth), fraction=tenth / TENTHS))
+            cosines = task_gradient_interference(run, model, run.sizes)
+            frames.append(cosines.assign(step=step_at(run.spec.recipe, tenth), fraction=tenth / TENTHS))
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
 
 
-def _information(subject: LoadedRun) -> pd.DataFrame:
-    return block_information(subject, subject.model, subject.sizes)
+def _information(run: LoadedRun) -> pd.DataFrame:
+    return block_information(run, run.model, run.sizes)
 
 
 def _suite_measure(name: str, compute: ComputeMeasure, sizes: tuple[str, ...] = (), version: int = 1) -> Measure:
@@ -65,8 +65,8 @@ def _suite_measure(name: str, compute: ComputeMeasure, sizes: tuple[str, ...] = 
     types = {"str": "object", "int64": "int64", "float64": "float64"}
     columns = {c.name: types[c.dtype] for c in MEASURE_COLUMNS[name]}
 
-    def typed(subject: LoadedRun) -> pd.DataFrame:
-        return compute(subject).reindex(columns=list(columns)).astype(columns)
+    def typed(run: LoadedRun) -> pd.DataFrame:
+        return compute(run).reindex(columns=list(columns)).astype(columns)
 
     return Measure(name=name, version=version, sizes=sizes, compute=typed)
 

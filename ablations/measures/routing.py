@@ -19,7 +19,7 @@ from datasets.tasks import condition_named
 Shares = dict[ExpertRouter, list[tuple[Tensor, Tensor]]]
 
 
-def expert_shares(subject: LoadedRun) -> pd.DataFrame:
+def expert_shares(run: LoadedRun) -> pd.DataFrame:
     """Each expert's share of the selections and of the gate weight, by router and condition.
 
     An image counts once, whatever its size: a router of pixels has its shares taken within the image first. Padding
@@ -28,12 +28,12 @@ def expert_shares(subject: LoadedRun) -> pd.DataFrame:
     Returns:
         The columns of `reports.schema.MEASURE_COLUMNS["routing"]`; no rows for a model without routers.
     """
-    expert_routers = routers(subject.model)
+    expert_routers = routers(run.model)
     rows: list[dict[str, object]] = []
-    for name in subject.spec.tested if expert_routers else ():
-        items = items_of(subject, condition_named(name))
-        with _recorded_choices(subject.model, expert_routers) as shares:
-            for _ in restore_items(subject, subject.model, items):
+    for name in run.spec.tested if expert_routers else ():
+        items = items_of(run, condition_named(name))
+        with _recorded_choices(run.model, expert_routers) as shares:
+            for _ in restore_items(run, run.model, items):
                 pass
         rows += [row for router in expert_routers for row in _share_rows(router, name, shares[router])]
     return pd.DataFrame(rows)
@@ -45,9 +45,9 @@ def _recorded_choices(model: nn.Module, expert_routers: list[ExpertRouter]) -> I
     shares: Shares = {router: [] for router in expert_routers}
     current: dict[ExpertRouter, tuple[Tensor, Tensor]] = {}  # of the current pass, which may still run out of memory
 
-    def record_choice(router: nn.Module, _: Any, chosen_and_weights: tuple[Tensor, Tensor]) -> None:
+    def record_choice(router: nn.Module, _: Any, output: tuple[Tensor, Tensor]) -> None:
         assert isinstance(router, ExpertRouter)
-        current[router] = _shares(router.count, *chosen_and_weights)
+        current[router] = _shares(router.count, *output)
 
     def store(*_: Any) -> None:
         for router in expert_routers:

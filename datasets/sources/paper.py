@@ -25,9 +25,9 @@ from datasets.protocols import Protocol, conditions_under, get_protocol
 from datasets.seeding import stable_seed
 from datasets.sources.loading import LoadedImage, load_set, stored_sets, stores_note
 from datasets.sources.splits import (
-    find_seen_images,
     has_task,
     leaked_scenes,
+    match_training_images,
     scene_of,
     stack_thumbnails,
     validation_scenes,
@@ -91,7 +91,7 @@ class RootBundle(DataBundle):
             clean=lambda: sample.clean,
             degraded=None if sample.degraded is None else lambda: cast(Pixels, sample.degraded),
             dataset=self.dataset_of(sample.name),
-            seen="yes" if self.seen.get(sample.name, False) else "no",
+            in_training_set="yes" if self.seen.get(sample.name, False) else "no",
         )
 
     _degrades_on_device: ClassVar[bool] = True  # bytes travel, and noise is added there
@@ -101,7 +101,7 @@ class RootBundle(DataBundle):
         """Training images that live on a device: name -> clean and degraded, (H, W, 3) uint8."""
         return {}
 
-    def keep_on(self, device: torch.device | str, limit_bytes: int | None = None) -> bool:
+    def cache_on_device(self, device: torch.device | str, limit_bytes: int | None = None) -> bool:
         """Put the training images on a device as bytes, if they fit, so that batches never touch the host's memory.
 
         Args:
@@ -194,14 +194,14 @@ def load_root(
     if missing:
         raise ValueError(f"{str(root)!r}: no training images are left for {', '.join(missing)}; more are needed.")
     test_images = [i for i in test if i.spec.task in kept_tasks]
-    scenes, seen = (
+    scenes, in_training = (
         same_scenes([i.name for i in test_images], stack_thumbnails(test_images)),
-        find_seen_images(train_images, test_images),
+        match_training_images(train_images, test_images),
     )
     return RootBundle(
         name=root.resolve().name,
         description="; ".join(
-            filter(None, [_description(train_images, test_images, train, test, leaked, seen, rules), packed])
+            filter(None, [_description(train_images, test_images, train, test, leaked, in_training, rules), packed])
         ),
         train=tuple(_sample(i, scene_of(i)) for i in train_images),
         val=tuple(_sample(i, scene_of(i)) for i in usable if scene_of(i) in val_scenes),
@@ -209,7 +209,7 @@ def load_root(
         conditions=conditions_under(rules, kept_tasks),
         sets_in_names=True,
         protocol=rules.name,
-        seen=seen,
+        seen=in_training,
         found=dict(Counter(i.spec.name for i in loaded)),
         left_out=tuple(i.name for i in train if i.spec.task in kept_tasks and scene_of(i) in leaked | resembling),
         digests={i.name: i.digest for i in loaded},
@@ -288,7 +288,7 @@ def _description(
     train: Sequence[LoadedImage],
     test: Sequence[LoadedImage],
     leaked: frozenset[str],
-    seen: Mapping[str, bool],
+    in_training: Mapping[str, bool],
     rules: Protocol,
 ) -> str:
     def counts(images: Sequence[LoadedImage]) -> str:
@@ -304,8 +304,8 @@ def _description(
         lines.append(f"not used, for want of training or test images: {', '.join(idle)}")
     if leaked:
         lines.append(f"{len(leaked)} training scenes left out because they stand in test sets")
-    if any(seen.values()):
-        lines.append(f"{sum(seen.values())} of {len(seen)} test images stand in the training images")
+    if any(in_training.values()):
+        lines.append(f"{sum(in_training.values())} of {len(in_training)} test images stand in the training images")
     if rules.noise.stand_in:
         lines.append("noise drawn here stands in for the protocol's own noisy files")
     return "; ".join(lines)

@@ -49,15 +49,15 @@ def leaked_scenes(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> 
     return frozenset(scene_of(image) for image in clean_images if image.name in names)
 
 
-def find_seen_images(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
+def match_training_images(train: Sequence[LoadedImage], test: Sequence[LoadedImage]) -> dict[str, bool]:
     """Test image -> whether its scene stands in the training images."""
     train_images = unique_clean_images(train)
     matches = overlaps(
         {"train": ([image.name for image in train_images], stack_thumbnails(train_images))},
         {"test": ([image.name for image in test], stack_thumbnails(test))},
     )
-    seen_names = {match.test_image for match in matches}
-    return {image.name: image.name in seen_names for image in test}
+    matched_names = {match.test_image for match in matches}
+    return {image.name: image.name in matched_names for image in test}
 
 
 def validation_scenes(train: Sequence[LoadedImage]) -> tuple[frozenset[str], frozenset[str]]:

@@ -44,11 +44,11 @@ class TestImage:
     depth: Callable[[Pixels], NDArray[np.float32] | None] = smooth_depth  # of the clean pixels, for haze
     scene: str = ""  # the photograph that it shows; its name by default
     dataset: str = ""  # the set that it belongs to
-    seen: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
+    in_training_set: str = ""  # whether it is in the training set: `yes` or `no`; empty if unknown
     source: str = ""  # its file, for messages; its name by default
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where a user finds it."""
         return self.source or self.name
 
@@ -61,7 +61,7 @@ class TestImage:
             degraded=degraded,
             clean=clean,
             dataset=self.dataset,
-            seen=self.seen,
+            in_training_set=self.in_training_set,
             source=self.source,
         )
 
@@ -114,8 +114,8 @@ def _noise_items(
             for image in images[:limit]:
                 try:
                     (noisy,) = noisy_pixels(rules, _CleanImages(rules, [image]), [sigma])
-                except _Unusable as error:
-                    refuse(image.place, by_sigma[sigma].name, error.reason)
+                except _NoiseNotAllowedError as error:
+                    refuse(image.location, by_sigma[sigma].name, error.reason)
                     continue
                 yield image.item(by_sigma[sigma], noisy.degraded, noisy.clean)  # type: ignore[arg-type]
         return
@@ -129,7 +129,7 @@ def _noise_items(
             remaining -= 1
             if not remaining:
                 return
-    except _Unusable as error:
+    except _NoiseNotAllowedError as error:
         raise ValueError(
             f"{error} One stream of noise runs through all of the set's images, so none can be skipped: fix the "
             "file or remove it, or choose --protocol suite."
@@ -158,7 +158,7 @@ def _synthetic_items(
             try:
                 pixels = image.clean()
             except (ValueError, OSError) as error:
-                refuse(image.place, condition.name, _reason(error))
+                refuse(image.location, condition.name, _reason(error))
                 continue
             depth = image.depth(pixels) if condition.task is Task.HAZE else None
             item = eval_item(Sample(name=image.name, scene=image.name, clean=pixels, depth=depth), condition)
@@ -180,20 +180,20 @@ class _CleanImages(Sequence[Any]):
             pixels = np.array(image.clean())  # copied: a memory map is read-only
             self.rules.crop(torch.from_numpy(pixels).permute(2, 0, 1))
         except (ValueError, OSError) as error:
-            raise _Unusable(image, error) from error
+            raise _NoiseNotAllowedError(image, error) from error
         return pixels
 
 
-class _Unusable(ValueError):
+class _NoiseNotAllowedError(ValueError):
     """An image that no noise can be put on."""
 
     def __init__(self, image: TestImage, error: Exception) -> None:
         self.reason = _reason(error)
-        super().__init__(f"{image.place}: {self.reason}")
+        super().__init__(f"{image.location}: {self.reason}")
 
 
 def _file_of(error: Exception, image: TestImage) -> str:
-    return str(error.path) if isinstance(error, ImageRefused) else image.place
+    return str(error.path) if isinstance(error, ImageRefused) else image.location
 
 
 def _reason(error: Exception) -> str:

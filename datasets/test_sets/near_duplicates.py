@@ -29,7 +29,7 @@ def group_scenes(test: Mapping[str, Thumbs]) -> dict[str, str]:
     return same_scenes(names, np.concatenate([thumbs for _, thumbs in test.values()]))
 
 
-def find_seen_images(test: Mapping[str, Thumbs], training: Path, note: Callable[[str], None]) -> dict[str, bool]:
+def match_training_images(test: Mapping[str, Thumbs], training: Path, note: Callable[[str], None]) -> dict[str, bool]:
     """`<set>/<image>` -> whether its photograph stands in a training set under the folder; empty without any."""
     train: dict[str, Thumbs] = {}
     for local in find_sets(training):
@@ -42,9 +42,9 @@ def find_seen_images(test: Mapping[str, Thumbs], training: Path, note: Callable[
             train[local.spec.name] = ([path for path, _ in decoded], np.stack([thumb for _, thumb in decoded]))
     if not train:
         return {}
-    seen_names = {f"{overlap.test_set}/{overlap.test_image}" for overlap in overlaps(train, test)}
+    matched_names = {f"{overlap.test_set}/{overlap.test_image}" for overlap in overlaps(train, test)}
     return {
-        f"{name}/{image}": f"{name}/{image}" in seen_names for name, (images, _) in test.items() for image in images
+        f"{name}/{image}": f"{name}/{image}" in matched_names for name, (images, _) in test.items() for image in images
     }
 
 

@@ -26,7 +26,7 @@ from datasets.store import PackedSet
 from datasets.tasks import Condition, Task, known_tasks, synthetic_conditions, task_named
 from datasets.test_sets.discovery import NoTestImagesError, TestSet, find_test_sets, stored_test_set
 from datasets.test_sets.items import Refuse, TestImage, find_fault, make_items, refuse_all
-from datasets.test_sets.near_duplicates import compute_thumbnails, find_seen_images, group_scenes
+from datasets.test_sets.near_duplicates import compute_thumbnails, group_scenes, match_training_images
 
 _MAX_LISTED = 20
 
@@ -47,7 +47,7 @@ class TestQuery:
     limit: int | None = None  # at most so many images a set will be asked for: others are not decoded
     note: Callable[[str], None] = lambda text: None  # called with what takes a while, and with what is skipped
 
-    def selects(self, task: Task) -> bool:
+    def includes_task(self, task: Task) -> bool:
         """Whether sets of this task are asked for."""
         return self.tasks is None or task in self.tasks or task is self.unknown
 
@@ -110,7 +110,7 @@ def open_test_sets(folder: Path, query: TestQuery) -> TestSets:
     sets = {
         name: stored_test_set(catalog()[name], store)
         for name, store in stores.items()
-        if catalog()[name].split == "test" and query.selects(catalog()[name].task)
+        if catalog()[name].split == "test" and query.includes_task(catalog()[name].task)
     }
     try:
         discovered = find_test_sets(folder, query.tasks[0] if query.tasks and len(query.tasks) == 1 else None)
@@ -122,7 +122,7 @@ def open_test_sets(folder: Path, query: TestQuery) -> TestSets:
         task = test_set.task or query.unknown
         if task is None:
             raise ValueError(f"{folder}: say with --tasks NAME which degradation its images show.")
-        if test_set.name not in sets and query.selects(task):
+        if test_set.name not in sets and query.includes_task(task):
             sets[test_set.name] = _select_usable(replace(test_set, task=task), query)
     if not sets:
         present = ", ".join(f"{test_set.name} ({test_set.task.name})" for test_set in discovered if test_set.task)
@@ -161,7 +161,7 @@ def open_clean_images(folder: Path, query: TestQuery) -> TestSets:
             name=inner if task is None else f"{name}/{inner}",
             clean=partial(read_rgb, path),
             dataset=name,
-            seen=_seen_label(None if training_images is None else (None, inner) in training_images),
+            in_training_set=_training_set_label(None if training_images is None else (None, inner) in training_images),
             source=str(path),
         )
         fault = find_fault(rules, image) if query.needs_decoding(len(images)) else _header_fault(path)
@@ -260,7 +260,7 @@ def _header_fault(path: Path) -> tuple[str, str] | None:
 
 
 def _describe_sets(folder: Path, query: TestQuery, sets: Sequence[TestSet], stores: Sequence[PackedSet]) -> TestSets:
-    """The sets with scenes and seen images marked, and a description."""
+    """The sets with scenes and images of training sets marked, and a description."""
     ordered = {test_set.name: _sort_images(query.rules, test_set.images) for test_set in sets}
     thumbs = {
         name: compute_thumbnails({image.name: image.clean for image in images[: query.limit]})
@@ -268,29 +268,30 @@ def _describe_sets(folder: Path, query: TestQuery, sets: Sequence[TestSet], stor
         if query.scenes or query.training is not None
     }
     scenes = group_scenes(thumbs) if thumbs else {}
-    seen = find_seen_images(thumbs, query.training, query.note) if query.training is not None else {}
+    in_training = match_training_images(thumbs, query.training, query.note) if query.training is not None else {}
     counts = ", ".join(f"{name} ({len(images)})" for name, images in ordered.items())
     set_notes = [*(words for test_set in sets for words in test_set.notes), stores_note(stores)]
     notes = tuple(dict.fromkeys(filter(None, set_notes)))
     description = "; ".join([f"{counts} under {query.rules.label}", *notes])
-    if seen:
-        description += f"; {sum(seen.values())} of {len(seen)} images stand in training sets beside them"
+    if in_training:
+        description += f"; {sum(in_training.values())} of {len(in_training)} images stand in training sets beside them"
     training_images = trained_images(folder, query.trained_on)
 
     def label_image(test_set: TestSet, image: TestImage) -> TestImage:
         full_name = f"{test_set.name}/{image.name}"
-        in_training = seen.get(full_name) if training_images is None else (test_set.task, image.name) in training_images
+        key = (test_set.task, image.name)
+        is_in_training = in_training.get(full_name) if training_images is None else key in training_images
         return replace(
             image,
             name=full_name,
             scene=scenes.get(full_name, full_name),
             dataset=readable(test_set.name),
-            seen=_seen_label(in_training),
+            in_training_set=_training_set_label(is_in_training),
         )
 
     labelled_sets = [replace(s, images=tuple(label_image(s, image) for image in ordered[s.name])) for s in sets]
     return TestSets(description=description, rules=query.rules, sets=tuple(labelled_sets), notes=notes)
 
 
-def _seen_label(in_training: bool | None) -> str:
-    return "" if in_training is None else "yes" if in_training else "no"
+def _training_set_label(is_in_training: bool | None) -> str:
+    return "" if is_in_training is None else "yes" if is_in_training else "no"

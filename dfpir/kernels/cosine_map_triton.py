@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dfpir.kernels.switch import SMALLEST_NORM, interpreted
+from dfpir.kernels.switch import SMALLEST_NORM, is_interpreted
 
 _PIXELS = 64  # of a block
 _LARGEST = 64  # channels of a block
@@ -23,11 +23,11 @@ PARTS = 64  # programs a tile of the map that each sum over pixels of their own
 
 
 @triton.jit
-def _dot(a, b, onto, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
-    """Onto + a @ b, summed in float32."""
+def _dot(a, b, accumulator, PRECISION: tl.constexpr, WIDEN: tl.constexpr):
+    """`accumulator` + a @ b, summed in float32."""
     if WIDEN:  # Triton's interpreter would multiply the bits of bfloat16 as integers
         a, b = a.to(tl.float32), b.to(tl.float32)
-    return tl.dot(a, b, onto, input_precision=PRECISION)
+    return tl.dot(a, b, accumulator, input_precision=PRECISION)
 
 
 @triton.jit
@@ -158,7 +158,7 @@ class CosineMap(torch.autograd.Function):
             P=_PIXELS,
             C=block,
             PRECISION=_precision(),
-            WIDEN=interpreted(),
+            WIDEN=is_interpreted(),
         )
         q_norm, k_norm = squares.sum(1).sqrt().clamp_min(SMALLEST_NORM)
         cosine = products.sum(0) / (q_norm.unsqueeze(-1) * k_norm.unsqueeze(-2))
@@ -205,7 +205,7 @@ def _gradient_of(x: Tensor, other: Tensor, matrix: Tensor, factors: Tensor, stri
         P=_PIXELS,
         C=block,
         PRECISION=_precision(),
-        WIDEN=interpreted(),
+        WIDEN=is_interpreted(),
     )
     return dx
 

@@ -70,10 +70,10 @@ def fused(*tensors: Tensor) -> bool:
     """Whether Triton kernels are to work on these tensors."""
     if chosen_kernels() != "triton":
         return False
-    return all((t.is_cuda or interpreted()) and t.dtype in _DTYPES and t.numel() > 0 for t in tensors)
+    return all((t.is_cuda or is_interpreted()) and t.dtype in _DTYPES and t.numel() > 0 for t in tensors)
 
 
-def interpreted() -> bool:
+def is_interpreted() -> bool:
     """Whether Triton's interpreter stands in for a GPU, as in the tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"
 

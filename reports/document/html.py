@@ -71,7 +71,9 @@ def page_environment(language: Language = ENGLISH) -> Environment:
         }
         return escape(language.pattern(text)).format(**translated)
 
-    environment.globals.update(_=translate_fixed, told=translate, message=message, figures_folder=schema.FIGURES_FOLDER)
+    environment.globals.update(
+        _=translate_fixed, translate=translate, message=message, figures_folder=schema.FIGURES_FOLDER
+    )
     environment.filters.update(
         data_uri=_data_uri, tr=lambda text: _unbroken(translate(text)), breakable=_breakable, groups=_groups
     )

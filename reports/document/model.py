@@ -30,7 +30,7 @@ class Picture:
     width_in: float
 
     @property
-    def breadth(self) -> str:
+    def width_class(self) -> str:
         """How much of the page's width it takes: "wide", "medium" or "small" (a single panel is not enlarged)."""
         return "wide" if self.width_in > 6 else "medium" if self.width_in > 4 else "small"
 
@@ -106,7 +106,7 @@ class Cell:
         return " ".join((self.text, *self.below))
 
 
-def words(text: str, **changes: Any) -> Cell:
+def text_cell(text: str, **changes: Any) -> Cell:
     """A cell that is no number."""
     return Cell(text=text, **changes)
 
@@ -162,11 +162,11 @@ class Table:
         rows: in order.
         notes: lines below it.
         has_title: whether the title is visible; otherwise only screen readers announce it.
-        is_folded: whether the page hides it behind its title.
+        is_collapsed: whether the page hides it behind its title.
         is_sortable: whether a click on a head sorts it.
         style: class of the style sheet.
-        origins: index into the page's origins, which link its numbers to runs.
-        first_number: index of the first column with origins.
+        provenance_index: index into the page's provenance, which links its numbers to runs.
+        first_number: index of the first column with provenance.
         latex: its code for a paper, which the page offers to copy.
     """
 
@@ -177,10 +177,10 @@ class Table:
     caption: str = ""
     notes: tuple[str, ...] = ()
     has_title: bool = True
-    is_folded: bool = False
+    is_collapsed: bool = False
     is_sortable: bool = True
     style: str = ""
-    origins: int | None = None
+    provenance_index: int | None = None
     first_number: int = 1
     latex: str = ""
     kind: ClassVar[str] = "table"
@@ -235,7 +235,7 @@ class Chips:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class DescriptionList:
     """Names and what belongs to them: (name, text)."""
 
     facts: Sequence[tuple[str, str]]
@@ -273,13 +273,13 @@ class Summary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fold:
-    """Blocks behind a line; `is_open` from the start."""
+class Collapsible:
+    """Blocks that the reader can collapse behind `title`; `is_open`: at first."""
 
     title: str
     blocks: Sequence[Block]
     is_open: bool = False
-    kind: ClassVar[str] = "fold"
+    kind: ClassVar[str] = "collapsible"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,19 +309,21 @@ class Section:
         name: anchor.
         title: heading.
         blocks: in order; sections in sections are allowed.
-        fold: if not "", the blocks are behind this line.
+        collapsed_title: if not "", the blocks are behind this line.
         short: heading in the page's contents, if another.
     """
 
     name: str
     title: str
     blocks: Sequence[Block]
-    fold: str = ""
+    collapsed_title: str = ""
     short: str = ""
     kind: ClassVar[str] = "section"
 
 
-Block: TypeAlias = Text | Items | Chips | Facts | Code | Figure | Table | Tabs | Summary | Fold | Template | Section
+Block: TypeAlias = (
+    Text | Items | Chips | DescriptionList | Code | Figure | Table | Tabs | Summary | Collapsible | Template | Section
+)
 
 
 @dataclass(frozen=True, kw_only=True)

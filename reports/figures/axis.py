@@ -10,7 +10,7 @@ import numpy as np
 
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, alias_marks, new_figure, plain, save, seed_rings
 from reports.labels import axis_label, condition_label
-from reports.messages import message, sentences, series
+from reports.messages import join_clauses, join_sentences, message
 from reports.stats import AVERAGE, LEVEL, Analysis, seed_means
 from reports.study import Study
 
@@ -121,7 +121,7 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
             )
         ]
         clauses += [message("with one seed they leave out seed-to-seed variance")] if seeds == 1 else []
-        remarks = [message("{clauses}.", clauses=series(clauses))]
+        remarks = [message("{clauses}.", clauses=join_clauses(clauses))]
     remarks += [] if seeds == 1 else [message("Rings are single seeds.")]
     one_scale = message("The conditions share one scale.")
     kept = [message("Fractions: entries kept of each row of the attention map.")] * bool(_kept_entries(study, on_axis))
@@ -129,11 +129,11 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
     return {
         "title": message("PSNR against {axis}", axis=axis_label(study.axis_name)),
         "alt": message(
-            "PSNR averaged over the columns by {axis}: {told}. One panel for the average and each condition.",
+            "PSNR averaged over the columns by {axis}: {values}. One panel for the average and each condition.",
             axis=study.axis_name,
-            told=values,
+            values=values,
         ),
-        "caption": sentences([*remarks, one_scale if study.reference else own_scales, *kept]),
+        "caption": join_sentences([*remarks, one_scale if study.reference else own_scales, *kept]),
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.compare_variants import VariantChange
-from reports.figures.style import COLUMN_IN, INK, QUIET, Picture, new_figure, save, wrapped
+from reports.figures.style import COLUMN_IN, INK, QUIET, Picture, new_figure, save, wrap_label
 from reports.formatting import format_estimate
 from reports.stats import AVERAGE, LEVEL
 
@@ -29,7 +29,7 @@ def draw(rows: Sequence[VariantChange], folder: Path) -> Picture | None:
             ax.hlines(y, change.estimate.low, change.estimate.high, color=colour, linewidth=1.8)
         ax.plot(change.estimate.value, y, "D" if change.is_significant else "o", color=colour, markersize=4.5)
     ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set_yticks(positions, [wrapped(change.variant, 20) for change in changes])
+    ax.set_yticks(positions, [wrap_label(change.variant, 20) for change in changes])
     ax.set_ylim(len(changes) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("PSNR difference (dB), after \N{MINUS SIGN} before")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.costs import COUNT, FORWARD, NOT_RUN, Quality
+from reports.costs import COUNT, FORWARD, NOT_RUN, ModelQuality
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, plain_log_ticks, save
 
 _COLOURS = {"variant": "#0072B2", "comparator": "#D55E00"}
@@ -172,7 +172,7 @@ def _draw_key(figure: Any, points: Sequence[Point], values: Sequence[str]) -> No
     figure.legend(handles=handles, loc="outside lower center", ncols=_KEY_COLUMNS, handletextpad=0.3, labelspacing=0.28)
 
 
-def points(frame: pd.DataFrame, quality: dict[str, Quality]) -> tuple[list[Point], str, str]:
+def points(frame: pd.DataFrame, quality: dict[str, ModelQuality]) -> tuple[list[Point], str, str]:
     """A point a model, with the resolution of its multiply-adds and of its latency in words.
 
     The latency is of the forward pass at the largest timed size in float32 (or the first precision there is), the
@@ -188,7 +188,7 @@ def points(frame: pd.DataFrame, quality: dict[str, Quality]) -> tuple[list[Point
     models = [
         Point(
             model=str(row["model"]), kind=str(row["kind"]), params=float(row["params"]), macs=float(row["macs"]),
-            psnr_db=quality.get(str(row["model"]), Quality(instead=NOT_RUN)).psnr_db,
+            psnr_db=quality.get(str(row["model"]), ModelQuality(instead=NOT_RUN)).psnr_db,
             latency_ms=float(row["latency_ms"]),
         )
         for _, row in rows.iterrows()

@@ -13,9 +13,9 @@ from PIL import Image
 from reports import schema
 from reports.artifacts import Sample, first_of, load_samples
 from reports.document import Picture
-from reports.figures.style import INK, PAGE_IN, new_figure, plain, save, wrapped
+from reports.figures.style import INK, PAGE_IN, new_figure, plain, save, wrap_label
 from reports.labels import condition_label
-from reports.messages import comma, message, sentences
+from reports.messages import join_commas, join_sentences, message
 from reports.study import Study
 
 MOST_VARIANTS = 5
@@ -37,7 +37,7 @@ def arrange(study: Study) -> CropTable:
     """For each condition one image that all shown variants have, from each variant's first finished run with crops."""
     firsts = first_of(study, load_samples)
     samples = {v: {(s.condition, s.image): s for s in reversed(crops)} for v, (_, crops) in firsts.items()}
-    variants = study.to_show(samples, MOST_VARIANTS)
+    variants = study.select_variants(samples, MOST_VARIANTS)
     rows = {}
     conditions = sorted({c for v in variants for c, _ in samples[v]}, key=schema.condition_sort_key)
     for condition in conditions:
@@ -68,7 +68,7 @@ def draw(study: Study, folder: Path, *, by_task: bool = False) -> Picture | None
         featured = tuple(v for v in table.variants if v in (study.featured or table.variants))
         rows = {c: {v: row[v] for v in featured} for c, row in _middle_strengths(table.rows).items()}
         table = replace(table, rows=rows, variants=featured, left_out=())
-    sheet = Sheet(heads=("degraded", *map(study.label, table.variants), "clean"), n_rows=len(table.rows))
+    sheet = CropSheet(heads=("degraded", *map(study.label, table.variants), "clean"), n_rows=len(table.rows))
     for r, (condition, samples) in enumerate(table.rows.items()):
         sheet.label(r, row_label(condition))
         _row(sheet, r, list(samples.values()))
@@ -83,7 +83,7 @@ def _middle_strengths(rows: dict[str, dict[str, Sample]]) -> dict[str, dict[str,
     return {(middle := names[len(names) // 2]): rows[middle] for names in conditions_of_task.values()}
 
 
-class Sheet:
+class CropSheet:
     """Rows and columns of square pictures with a text below each; conditions at the left, heads above.
 
     Hundreds of equal axes are quicker to place than to lay out.
@@ -104,7 +104,7 @@ class Sheet:
         style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "fontweight": "bold"}
         for c, head in enumerate(heads):
             at = (_LABELS_IN + (c + 0.5) * self.side) / self.width
-            name = wrapped(head, round(16 * self.side))
+            name = wrap_label(head, round(16 * self.side))
             self.figure.text(at, 1 - 0.5 * _HEAD_IN / self.height, name, linespacing=1.05, **style)
 
     def label(self, r: int, text: str) -> None:
@@ -132,7 +132,7 @@ def show_pixels(ax: Any, picture: np.ndarray) -> None:
     ax.imshow(picture, interpolation="nearest" if max(picture.shape[:2]) <= 128 else "antialiased")
 
 
-def _row(sheet: Sheet, r: int, samples: Sequence[Sample]) -> None:
+def _row(sheet: CropSheet, r: int, samples: Sequence[Sample]) -> None:
     """One condition's pictures from left to right with their PSNR below, the highest in bold."""
     first = samples[0]
     best = f"{max(s.psnr_db for s in samples):.2f}"
@@ -159,7 +159,7 @@ def _texts(table: CropTable) -> dict[str, str]:
     seeds = set(table.seeds.values())
     seed = message("seed {n}", n=seeds.pop()) if len(seeds) == 1 else message("each variant's first finished seed")
     by_condition = {condition_label(c): next(iter(s.values())).image for c, s in table.rows.items()}
-    images = comma(message("{label}: {value}", label=c, value=image) for c, image in by_condition.items())
+    images = join_commas(message("{label}: {value}", label=c, value=image) for c, image in by_condition.items())
     if len(set(by_condition.values())) == 1:
         images = next(iter(by_condition.values()))
     caption = [
@@ -171,13 +171,13 @@ def _texts(table: CropTable) -> dict[str, str]:
         )
     ]
     if table.left_out:
-        caption.append(message("Not shown, to save space: {names}.", names=comma(table.left_out)))
+        caption.append(message("Not shown, to save space: {names}.", names=join_commas(table.left_out)))
     return {
         "title": message("Crops"),
         "alt": message(
             "Degraded input, {variants} and the clean image side by side for {conditions}; the PSNR stands below each.",
-            variants=comma(table.variants),
-            conditions=comma(condition_label(c) for c in table.rows),
+            variants=join_commas(table.variants),
+            conditions=join_commas(condition_label(c) for c in table.rows),
         ),
-        "caption": sentences(caption),
+        "caption": join_sentences(caption),
     }

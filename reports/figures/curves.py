@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from reports.artifacts import load_train_log
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, lines_by_variant, new_figure, save
-from reports.messages import message, sentences
+from reports.messages import join_sentences, message
 from reports.run_state import Status
 from reports.study import Run, Study
 
@@ -211,7 +211,7 @@ def _caption(runs: Sequence[LoggedRun], n_omitted: int, tested: Sequence[int], p
         )
     if n_omitted:
         parts.append(message("Of each variant its first runs, {n:,} more are not drawn.", n=n_omitted))
-    return sentences(parts)
+    return join_sentences(parts)
 
 
 def _logged_runs(study: Study) -> tuple[list[LoggedRun], int]:

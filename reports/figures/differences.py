@@ -35,11 +35,11 @@ from reports.figures.style import (
     new_figure,
     plain,
     save,
-    wrapped,
+    wrap_label,
 )
-from reports.formatting import format_quantity, signed
+from reports.formatting import format_quantity, format_signed
 from reports.labels import condition_label
-from reports.messages import message, sentences, series
+from reports.messages import join_clauses, join_sentences, message
 from reports.stats import Analysis
 from reports.study import Study
 
@@ -74,7 +74,7 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> list[Picture]:
 
 def crops_of_extremes(study: Study, extremes: Sequence[Extreme]) -> list[Crops]:
     """Those extremes whose crops lie in the study's folder."""
-    found = [(extreme, stored_extreme(study, extreme)) for extreme in extremes]
+    pairs = [(extreme, stored_extreme(study, extreme)) for extreme in extremes]
     return [
         Crops(
             extreme=extreme,
@@ -82,32 +82,39 @@ def crops_of_extremes(study: Study, extremes: Sequence[Extreme]) -> list[Crops]:
             input_db=stored.record["input_psnr_db"],
             seed=stored.record["seed"],
         )
-        for extreme, stored in found
+        for extreme, stored in pairs
         if stored is not None
     ]
 
 
 def crops_of_samples(study: Study, variant: str, reference: str, gaps: pd.DataFrame) -> list[Crops]:
     """The largest and the smallest difference among the images whose crops both models kept, of one seed's runs."""
-    base_runs = {run.seed: run for run in study.done_runs_of(reference)}
+    reference_runs = {run.seed: run for run in study.done_runs_of(reference)}
     for run in study.done_runs_of(variant):
-        if run.seed not in base_runs:
+        if run.seed not in reference_runs:
             continue
-        own = {(s.condition, s.image): s for s in load_samples(run)}
-        base = {(s.condition, s.image): s for s in load_samples(base_runs[run.seed])}
-        in_both = [(condition, image) in own.keys() & base.keys() for _, condition, image in gaps.index]
+        variant_samples = {(s.condition, s.image): s for s in load_samples(run)}
+        reference_samples = {(s.condition, s.image): s for s in load_samples(reference_runs[run.seed])}
+        in_both = [
+            (condition, image) in variant_samples.keys() & reference_samples.keys()
+            for _, condition, image in gaps.index
+        ]
         if any(in_both):
-            shown = extremes_among(gaps, in_both, variant, reference)
-            return [_of_samples(extreme, own, base, run.seed) for extreme in shown]
+            extremes = extremes_among(gaps, in_both, variant, reference)
+            return [_of_samples(extreme, variant_samples, reference_samples, run.seed) for extreme in extremes]
     return []
 
 
 def _of_samples(
-    extreme: Extreme, own: Mapping[tuple[str, str], Sample], base: Mapping[tuple[str, str], Sample], seed: int | None
+    extreme: Extreme,
+    variant_samples: Mapping[tuple[str, str], Sample],
+    reference_samples: Mapping[tuple[str, str], Sample],
+    seed: int | None,
 ) -> Crops:
     key = extreme.condition, extreme.image
-    files = own[key].degraded, base[key].restored, own[key].restored, own[key].clean
-    return Crops(extreme=extreme, files=files, input_db=own[key].input_psnr_db, seed=seed)
+    sample = variant_samples[key]
+    files = sample.degraded, reference_samples[key].restored, sample.restored, sample.clean
+    return Crops(extreme=extreme, files=files, input_db=sample.input_psnr_db, seed=seed)
 
 
 def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: int) -> Picture:
@@ -122,10 +129,10 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
     parts[0].legend(loc="outside lower center", ncols=4, handletextpad=0.1, columnspacing=0.8, markerscale=scale)
     if crops:
         grid = parts[1].subplots(len(crops), 4, squeeze=False)
-        for axes, each in zip(grid, crops, strict=True):
-            is_end = are_extremes or each.extreme.rank in (1, len(gaps))
+        for axes, crop_row in zip(grid, crops, strict=True):
+            is_end = are_extremes or crop_row.extreme.rank in (1, len(gaps))
             ending = "" if is_end else "\nwith a\nstored crop"
-            _crops(axes, each, study.label(variant), study.label(reference), ending)
+            _crops(axes, crop_row, study.label(variant), study.label(reference), ending)
     texts = _texts(variant, reference, gaps, _selection(study, number), _crops_caption(crops, are_extremes))
     return save(figure, folder, f"differences_{number}", **texts)
 
@@ -138,15 +145,15 @@ def _curve(ax: Any, variant: str, reference: str, gaps: pd.DataFrame, crops: Seq
     size = _marker_area(len(gaps))
     ax.axhline(0, color=INK, linewidth=0.8)
     for condition in sorted(set(conditions), key=schema.condition_sort_key):
-        is_own = conditions == condition
+        in_condition = conditions == condition
         ax.scatter(
-            ranks[is_own], values[is_own], s=size, color=condition_colour(condition), linewidth=0,
+            ranks[in_condition], values[in_condition], s=size, color=condition_colour(condition), linewidth=0,
             marker=condition_marker(condition), alpha=0.85, label=plain(condition_label(condition)),
         )  # fmt: skip
-    for extreme in (each.extreme for each in crops):
+    for extreme in (crop_row.extreme for crop_row in crops):
         ax.scatter([extreme.rank], [extreme.gap_db], s=55, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=4)
     ax.set_xlabel("image under a condition, sorted by its difference")
-    pair = wrapped(f"{variant} \N{MINUS SIGN} {reference}", 34)
+    pair = wrap_label(f"{variant} \N{MINUS SIGN} {reference}", 34)
     ax.set_ylabel(f"PSNR difference (dB)\n{pair}")
 
 
@@ -165,10 +172,10 @@ def _crops(axes: Any, crops: Crops, variant: str, reference: str, ending: str) -
         ax.set_yticks([])
         ax.set_frame_on(False)
         lines = name.replace(", ", ",\n").splitlines()  # "DFPIR, gamma = 1" breaks at its comma
-        ax.set_title("\n".join(wrapped(line, 10) for line in lines), fontsize=7)
+        ax.set_title("\n".join(wrap_label(line, 10) for line in lines), fontsize=7)
         ax.set_xlabel("" if psnr_db is None else f"{psnr_db:.2f} dB", fontsize=7, labelpad=2)
-    image = wrapped(extreme.image, 14)
-    label = f"{extreme.kind}{ending}", condition_label(extreme.condition), image, f"{signed(extreme.gap_db)} dB"
+    image = wrap_label(extreme.image, 14)
+    label = f"{extreme.kind}{ending}", condition_label(extreme.condition), image, f"{format_signed(extreme.gap_db)} dB"
     axes[0].set_ylabel(plain_lines("\n".join(label)), rotation=0, ha="right", va="center", fontsize=7, labelpad=4)
 
 
@@ -177,7 +184,7 @@ def plain_lines(text: str) -> str:
     return "\n".join(plain(line) for line in text.splitlines())
 
 
-def _better(gaps: pd.DataFrame) -> int:
+def _count_positive(gaps: pd.DataFrame) -> int:
     return int((gaps["gap"] > 0).sum())
 
 
@@ -185,16 +192,16 @@ def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
     if not crops:
         return message("No crops: no image differs by {least} dB, or none was kept by both.", least=f"{LEAST_DB:g}")
     ends: dict[str, str] = {HIGHEST: message("highest"), LOWEST: message("lowest")}
-    images = series(
+    images = join_clauses(
         message(
             "{end}: {image}, {condition}, {gap} dB, seed {seed}",
-            end=ends[each.extreme.kind],
-            image=each.extreme.image,
-            condition=condition_label(each.extreme.condition),
-            gap=signed(each.extreme.gap_db),
-            seed=each.seed,
+            end=ends[crop_row.extreme.kind],
+            image=crop_row.extreme.image,
+            condition=condition_label(crop_row.extreme.condition),
+            gap=format_signed(crop_row.extreme.gap_db),
+            seed=crop_row.seed,
         )
-        for each in crops
+        for crop_row in crops
     )
     if are_extremes:
         return message(
@@ -220,7 +227,10 @@ def _selection(study: Study, number: int) -> list[str]:
 def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: list[str], crops: str) -> dict[str, str]:
     low, middle, high = (float(np.percentile(gaps["gap"], q)) for q in (0, 50, 100))
     spread = message(
-        "from {low} to {high} dB, median {middle} dB", low=signed(low), high=signed(high), middle=signed(middle)
+        "from {low} to {high} dB, median {middle} dB",
+        low=format_signed(low),
+        high=format_signed(high),
+        middle=format_signed(middle),
     )
     pair = message("{variant} \N{MINUS SIGN} {reference}", variant=variant, reference=reference)
     return {
@@ -231,9 +241,9 @@ def _texts(variant: str, reference: str, gaps: pd.DataFrame, selection: list[str
             variant=variant,
             reference=reference,
             spread=spread,
-            n=_better(gaps),
+            n=_count_positive(gaps),
         ),
-        "caption": sentences(
+        "caption": join_sentences(
             [
                 *selection,
                 message("Markers: test images under a condition, averaged over common seeds; {spread}.", spread=spread),

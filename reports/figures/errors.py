@@ -9,10 +9,10 @@ import numpy as np
 
 from reports.artifacts import Sample
 from reports.document import Picture
-from reports.figures.crops import CropTable, Sheet, arrange, read_pixels, row_label
+from reports.figures.crops import CropSheet, CropTable, arrange, read_pixels, row_label
 from reports.figures.style import save
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.study import Study
 
 _TOP_SHARE = 99.0  # percentile of the restored crops' errors at which the scale ends
@@ -27,7 +27,7 @@ def draw(study: Study, folder: Path) -> Picture | None:
     if not maps:
         return None
     top = scale_end([error for row in maps.values() for error in row[1:]])
-    sheet = Sheet(heads=("degraded", *map(study.label, table.variants)), n_rows=len(maps), right_in=0.6)
+    sheet = CropSheet(heads=("degraded", *map(study.label, table.variants)), n_rows=len(maps), right_in=0.6)
     image = None
     for r, (condition, row) in enumerate(maps.items()):
         sheet.label(r, row_label(condition))
@@ -69,11 +69,13 @@ def _row(samples: dict[str, Sample]) -> list[np.ndarray]:
 
 def _texts(table: CropTable, maps: dict[str, list[np.ndarray]], top: float) -> dict[str, str]:
     names = (message("degraded"), *table.variants)
-    means = series(
+    means = join_clauses(
         message(
             "{label}: {value}",
             label=condition_label(c),
-            value=comma(message("{name} {error:.1f}", name=v, error=e.mean()) for v, e in zip(names, row, strict=True)),
+            value=join_commas(
+                message("{name} {error:.1f}", name=v, error=e.mean()) for v, e in zip(names, row, strict=True)
+            ),
         )
         for c, row in maps.items()
     )

@@ -12,7 +12,7 @@ from reports.contrasts import ContrastResult, Contrasts
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, save
 from reports.formatting import format_estimate
 from reports.labels import task_label
-from reports.messages import joined, message, series
+from reports.messages import join_clauses, join_texts, message
 from reports.stats import AVERAGE, LEVEL
 
 MAX_CONTRASTS = 12
@@ -56,7 +56,9 @@ def draw(contrasts: Contrasts, folder: Path) -> Picture | None:
     axes[0].set_yticks(np.arange(len(average_tests)), labels, linespacing=1.05)
     axes[0].set_ylim(len(average_tests) - 0.5, -0.5)
     figure.supxlabel("PSNR difference (dB)")
-    values = [joined([tested.contrast.label, format_estimate(tested.simultaneous)], ": ") for tested in average_tests]
+    values = [
+        join_texts([tested.contrast.label, format_estimate(tested.simultaneous)], ": ") for tested in average_tests
+    ]
     return save(
         figure,
         folder,
@@ -65,7 +67,7 @@ def draw(contrasts: Contrasts, folder: Path) -> Picture | None:
         alt=message(
             "PSNR differences of {n} planned contrasts with intervals: {list}.",
             n=len(average_tests),
-            list=series(values),
+            list=join_clauses(values),
         ),
         caption=message(
             "PSNR differences with simultaneous {level:.0%} intervals, for other training runs and other photographs. "

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FurtherFigure:
+class RegisteredFigure:
     """A registered figure; `draw` is a function of a module, since other processes draw too."""
 
     name: str
@@ -31,7 +31,7 @@ class FurtherFigure:
     draw: Draw
 
 
-_FIGURES: dict[str, FurtherFigure] = {}
+_FIGURES: dict[str, RegisteredFigure] = {}
 
 
 def register_figure(name: str, *, title: str) -> Callable[[Draw], Draw]:
@@ -50,13 +50,13 @@ def register_figure(name: str, *, title: str) -> Callable[[Draw], Draw]:
     def register(draw: Draw) -> Draw:
         if name in _FIGURES and _FIGURES[name].draw is not draw:
             raise ValueError(f"figure {name!r} is registered already: choose another name.")
-        _FIGURES[name] = FurtherFigure(name=name, title=title, draw=draw)
+        _FIGURES[name] = RegisteredFigure(name=name, title=title, draw=draw)
         return draw
 
     return register
 
 
-def figure_named(name: str) -> FurtherFigure:
+def figure_named(name: str) -> RegisteredFigure:
     """The figure of this name.
 
     Raises:

@@ -19,7 +19,7 @@ from reports.figures.style import (
 from reports.formatting import shown_variants_note
 from reports.measures import intervals
 from reports.measures.information import ALL, PARTS, Information, level_column, level_label
-from reports.messages import TransformedText, comma, message, sentences, series
+from reports.messages import TransformedText, join_clauses, join_commas, join_sentences, message
 from reports.stats import Estimate
 from reports.study import Study
 
@@ -32,7 +32,7 @@ _CAPTION = message(
 
 def draw_levels(information: Information, study: Study, folder: Path) -> Picture | None:
     """Loss by level, a panel a part, a line a variant; None where all lose the same."""
-    variants = study.to_show(information.variants, MAX_LINES)
+    variants = study.select_variants(information.variants, MAX_LINES)
     parts = [p for p in information.parts if (p, ALL) in information.losses]
     losses = {(part, v): _losses_by_level(information, part, v) for part in parts for v in variants}
     if not parts or is_constant([e.value for levels in losses.values() for e in levels.values()]):
@@ -57,7 +57,7 @@ def draw_levels(information: Information, study: Study, folder: Path) -> Picture
         message(
             "{label}: {value}",
             label=v,
-            value=comma(
+            value=join_commas(
                 message("{level} {loss:.2f}", level=level_label(level_column(level)), loss=e.value)
                 for level, e in losses[parts[0], v].items()
             ),
@@ -71,11 +71,11 @@ def draw_levels(information: Information, study: Study, folder: Path) -> Picture
         "information_levels",
         title=message("Information loss by level"),
         alt=message(
-            "Information loss by level of the block. {part}, {told}.",
+            "Information loss by level of the block. {part}, {values}.",
             part=TransformedText(PARTS.get(parts[0], parts[0]), str.capitalize),
-            told=series(values),
+            values=join_clauses(values),
         ),
-        caption=sentences([_CAPTION, *shown_variants_note(len(variants), len(information.variants))]),
+        caption=join_sentences([_CAPTION, *shown_variants_note(len(variants), len(information.variants))]),
     )
 
 

@@ -20,14 +20,14 @@ from reports.figures.style import (
     panel_grid,
     plain,
     save,
-    wrapped,
+    wrap_label,
 )
 from reports.formatting import shown_variants_note
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.interference import ALL, Interference
 from reports.measures.interference_report import EXACT_INTERVALS
-from reports.messages import message, sentences, series
+from reports.messages import join_clauses, join_sentences, message
 from reports.study import Study
 
 MAX_MATRICES, MAX_LINES = 6, 8
@@ -36,7 +36,7 @@ MAX_MATRICES, MAX_LINES = 6, 8
 def draw_pairs(interference: Interference, study: Study, folder: Path) -> Picture | None:
     """Heat maps of the mean cosine of the resolved pairs at the end of training; None where no pair is resolved."""
     resolved_variants = [v for v in interference.variants if interference.resolved(v)]
-    variants = study.to_show(resolved_variants, MAX_MATRICES)
+    variants = study.select_variants(resolved_variants, MAX_MATRICES)
     if not variants:
         return None
     # Cosines of real gradients are small: one scale for all variants, and no wider than the largest needs.
@@ -50,7 +50,7 @@ def draw_pairs(interference: Interference, study: Study, folder: Path) -> Pictur
     meshes = [_draw_matrix(ax, interference, variant, limit) for ax, variant in zip(axes, variants, strict=True)]
     if len(variants) > 1:
         for ax, variant in zip(axes, variants, strict=True):
-            ax.set_title(wrapped(study.label(variant), 24), loc="left")
+            ax.set_title(wrap_label(study.label(variant), 24), loc="left")
     figure.colorbar(meshes[0], ax=axes, location="right", aspect=25, pad=0.01).set_label("cosine")
     means = [
         message("{label}: {value}", label=v, value=intervals.number(interference.cosines[v][ALL].value, 2))
@@ -62,9 +62,10 @@ def draw_pairs(interference: Interference, study: Study, folder: Path) -> Pictur
         "interference_pairs",
         title=message("Cosine between the gradients of two tasks"),
         alt=message(
-            "Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {told}.", told=series(means)
+            "Heat maps of the mean cosine between the tasks' gradients. Mean over pairs: {values}.",
+            values=join_clauses(means),
         ),
-        caption=sentences(
+        caption=join_sentences(
             [
                 message(
                     "Cosine between the gradients of two tasks over all shared parameters at the end of "
@@ -102,7 +103,7 @@ def draw_progress(interference: Interference, study: Study, folder: Path) -> Pic
     all_shares = [s.value for shares in interference.progress.values() for s in shares.values()]
     if len({moment for shares in interference.progress.values() for moment in shares}) < 2 or is_constant(all_shares):
         return None
-    variants = study.to_show([v for v in interference.variants if interference.progress[v]], MAX_LINES)
+    variants = study.select_variants([v for v in interference.variants if interference.progress[v]], MAX_LINES)
     styles = lines_by_variant(study)
     figure = new_figure(COLUMN_IN, 2.6)
     ax = figure.subplots()
@@ -133,10 +134,10 @@ def draw_progress(interference: Interference, study: Study, folder: Path) -> Pic
         "interference_progress",
         title=message("Conflicting pairs of tasks over training"),
         alt=message(
-            "Share of pairs of tasks with a negative cosine against training progress. At the end {told}.",
-            told=series(final_shares),
+            "Share of pairs of tasks with a negative cosine against training progress. At the end {shares}.",
+            shares=join_clauses(final_shares),
         ),
-        caption=sentences(
+        caption=join_sentences(
             [
                 message("Share of pairs of tasks whose gradients of all shared parameters have a negative cosine."),
                 counting_rule,

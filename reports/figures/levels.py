@@ -17,13 +17,13 @@ from reports.figures.style import (
     lines_by_variant,
     new_figure,
     save,
-    wrapped,
+    wrap_label,
 )
-from reports.formatting import shown_variants_note, signed
+from reports.formatting import format_signed, shown_variants_note
 from reports.labels import SIGMA, condition_in_sentence, condition_label, in_sentence
 from reports.measures import intervals
 from reports.measures.levels import Levels, strength
-from reports.messages import comma, message, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, message
 from reports.study import Study
 
 MAX_LINES = 6
@@ -32,7 +32,7 @@ _AXES = {"noise": f"noise {SIGMA} (0 to 255)", "rain": "rain, % of the usual dro
 
 def draw(levels: Levels, study: Study, folder: Path) -> Picture:
     """A panel a kind of degradation, a line a variant; levels that were trained on are filled and marked."""
-    variants = study.to_show(levels.variants, MAX_LINES)
+    variants = study.select_variants(levels.variants, MAX_LINES)
     reference = str(study.reference) if study.reference in variants and len(variants) > 1 else None
     rows = 2 if reference else 1
     figure = new_figure(PAGE_IN, 0.7 + 2.0 * rows)
@@ -53,7 +53,7 @@ def draw(levels: Levels, study: Study, folder: Path) -> Picture:
             axes[0].set_title(condition_label(task), loc="left")
     grid[0, 0].set_ylabel("PSNR gain over\nthe input (dB)")
     if reference:
-        grid[1, 0].set_ylabel(f"difference from\n{wrapped(study.label(reference))} (dB)")
+        grid[1, 0].set_ylabel(f"difference from\n{wrap_label(study.label(reference))} (dB)")
     figure.align_ylabels(grid[:, 0])
     handles, labels = grid[0, 0].get_legend_handles_labels()
     handles.append(grid[0, 0].plot([], [], color=QUIET, linestyle=":", linewidth=0.8)[0])
@@ -106,22 +106,24 @@ def _extremes(levels: Levels, variant: str) -> str:
         if gains:
             lowest_and_highest = (min(gains, key=gains.__getitem__), max(gains, key=gains.__getitem__))
             parts = [
-                message("{change} dB on {condition}", change=signed(gains[c], 2), condition=condition_in_sentence(c))
+                message(
+                    "{change} dB on {condition}", change=format_signed(gains[c], 2), condition=condition_in_sentence(c)
+                )
                 for c in lowest_and_highest
             ]
             extremes.append(message("{before} and {last}", before=parts[0], last=parts[1]))
-    return comma(extremes)
+    return join_commas(extremes)
 
 
 def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
-    extremes = series(message("{label}: {value}", label=v, value=_extremes(levels, v)) for v in variants)
+    extremes = join_clauses(message("{label}: {value}", label=v, value=_extremes(levels, v)) for v in variants)
     by_prompt: dict[str, list[str]] = {}
     for conditions in levels.families.values():
         for condition in conditions:
             if strength(levels.prompt_of[condition]) != strength(condition):
                 by_prompt.setdefault(levels.prompt_of[condition], []).append(condition_in_sentence(condition))
     prompts = [
-        message("{names} with the prompt of {given}", names=comma(names), given=condition_in_sentence(prompt))
+        message("{names} with the prompt of {prompt}", names=join_commas(names), prompt=condition_in_sentence(prompt))
         for prompt, names in by_prompt.items()
     ]
     caption = message(
@@ -129,13 +131,13 @@ def _texts(levels: Levels, variants: list[str]) -> dict[str, str]:
         "trained on. Below the line at 0 the restored image is worse than its input. Below: the paired "
         "difference from the study's reference, where it has one, with 95% intervals; its points are moved aside "
         "a little. Levels without a prompt of their own: {prompts}.",
-        prompts=series(prompts) if prompts else message("none"),
+        prompts=join_clauses(prompts) if prompts else message("none"),
     )
     return {
         "title": message("Gain by strength of the degradation"),
         "alt": message(
-            "PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {told}.",
-            told=extremes,
+            "PSNR gain over the degraded input by strength of the degradation. Lowest and highest, {extremes}.",
+            extremes=extremes,
         ),
-        "caption": sentences([caption, *shown_variants_note(len(variants), len(levels.variants))]),
+        "caption": join_sentences([caption, *shown_variants_note(len(variants), len(levels.variants))]),
     }

@@ -12,9 +12,9 @@ from reports import schema
 from reports.artifacts import Probes, Sample, first_of, load_probes, load_samples
 from reports.figures.crops import read_pixels, show_pixels
 from reports.figures.further import register_figure
-from reports.figures.style import PAGE_IN, Picture, new_figure, plain, save, wrapped
+from reports.figures.style import PAGE_IN, Picture, new_figure, plain, save, wrap_label
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.study import Run, Study
 
 MAX_VARIANTS = 5
@@ -39,13 +39,13 @@ class MapTable:
     samples: dict[tuple[str, str], Sample]
 
 
-def arrange(study: Study) -> MapTable | None:
+def select_maps(study: Study) -> MapTable | None:
     """The paper's four variants where two of them have maps, else the first ones and the reference; None without."""
     runs = first_of(study, _with_maps)
     probes = {v: p for v, (_, p) in runs.items()}
     if not probes:
         return None
-    names = study.to_show(probes, MAX_VARIANTS)
+    names = study.select_variants(probes, MAX_VARIANTS)
     first_images = probes[names[0]].images
     names = [n for n in names if probes[n].images == first_images]
     image_order = sorted(range(len(first_images)), key=lambda i: schema.condition_sort_key(first_images[i][0]))
@@ -66,7 +66,7 @@ def _with_maps(run: Run) -> Probes | None:
 @register_figure("feature_maps", title="Feature maps")
 def draw(study: Study, folder: Path) -> list[Picture]:
     """A figure for each place in the network; none where no finished run has feature maps."""
-    table = arrange(study)
+    table = select_maps(study)
     if table is None:
         return []
     places = [p for p in next(iter(table.probes.values())).maps if all(p in x.maps for x in table.probes.values())]
@@ -115,7 +115,7 @@ def _draw_place(study: Study, table: MapTable, place: str, folder: Path) -> Pict
             image = grid[r, c].imshow(
                 side_by_side(variant_maps[c]), cmap="RdBu_r", vmin=-_MAX_SD, vmax=_MAX_SD, interpolation="nearest"
             )
-    row_labels = [f"{wrapped(study.label(v), 14)}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
+    row_labels = [f"{wrap_label(study.label(v), 14)}\nSD {spread:.2g}" for v, (_, spread) in scaled.items()]
     for ax, name in zip(grid[:, 0], ("degraded,\nclean", *row_labels), strict=True):
         ax.set_ylabel(name, fontsize=7, rotation=0, ha="right", va="center", labelpad=6)
     bar = figure.colorbar(image, ax=grid, location="right", shrink=0.6, aspect=25, extend="both", pad=0.01)
@@ -149,18 +149,18 @@ def _draw_inputs(ax: Any, sample: Sample, n_channels: int, share: float) -> None
 
 def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[str, str]:
     place_label = _PLACES.get(place, place)
-    channels = series(
+    channels = join_clauses(
         message("{label}: {value}", label=v, value=", ".join(map(str, p.map_channels[place])))
         for v, p in table.probes.items()
         if place in p.map_channels
     )
     seeds = sorted({str(s) for s in table.seeds.values()})
-    crops = comma(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)
+    crops = join_commas(message("{label}: {value}", label=condition_label(c), value=image) for c, image in titles)
     return {
         "title": message("Feature maps at the {where}", where=place_label),
         "alt": message(
             "Feature maps of {variants} at the {where} for the same crops: {shown}.",
-            variants=comma(table.probes),
+            variants=join_commas(table.probes),
             where=place_label,
             shown=crops,
         ),
@@ -173,7 +173,7 @@ def _texts(table: MapTable, place: str, titles: list[tuple[str, str]]) -> dict[s
             "Seed {seeds}. Crops: {shown}.",
             where=place_label,
             channels=channels,
-            seeds=comma(seeds),
+            seeds=join_commas(seeds),
             shown=crops,
         ),
     }

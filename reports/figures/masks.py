@@ -14,7 +14,7 @@ from reports import schema
 from reports.artifacts import Probes, first_of, load_probes
 from reports.figures.style import PAGE_IN, Picture, heatmap, new_figure, plain, save
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.study import Run, Study
 
 _STRIP_IN, _MATRIX_ROW_IN = 0.28, 0.2  # heights of a strip and of a matrix's row
@@ -35,7 +35,7 @@ class Masks:
         return tuple(self.probes.conditions[r] for r in self.rows)
 
 
-def arrange(study: Study) -> Masks | None:
+def select_masks(study: Study) -> Masks | None:
     """The first run whose masks drop something, of the featured variants, then the reference and the others."""
     order = dict.fromkeys([*study.featured, str(study.reference), *study.variants])
     runs = first_of(study, _with_masks)
@@ -57,7 +57,7 @@ def _rows(probes: Probes) -> tuple[int, ...]:
 
 def draw(study: Study, folder: Path) -> list[Picture]:
     """Masks with their overlap, and attention weights; none where no finished run has masks that drop something."""
-    masks = arrange(study)
+    masks = select_masks(study)
     if masks is None:
         return []
     pictures = [_draw_masks(masks, folder)]
@@ -156,8 +156,8 @@ def _draw_attention(masks: Masks, folder: Path) -> Picture:
         alt=message(
             "Mean channel attention weights of {variant} in the blocks {blocks} for {conditions}.",
             variant=masks.variant,
-            blocks=comma(blocks),
-            conditions=comma(map(condition_label, masks.conditions)),
+            blocks=join_commas(blocks),
+            conditions=join_commas(map(condition_label, masks.conditions)),
         ),
         caption=message(
             "{variant}, seed {seed}: mean attention over the test patches of each condition, relative to uniform "
@@ -234,19 +234,19 @@ def _mask_texts(masks: Masks, blocks: list[str]) -> dict[str, str]:
     return {
         "title": message("Masks of the attention by task and block"),
         "alt": message(
-            "Which entries of the attention {variant} drops for each condition, and the overlap between conditions. "
-            "{told}.",
+            "Which entries of the attention {variant} drops for each condition, and the overlap between "
+            "conditions. {summaries}.",
             variant=masks.variant,
-            told=series(summaries),
+            summaries=join_clauses(summaries),
         ),
         "caption": message(
-            "{variant}, seed {seed}: share of {many} test patches per condition whose mask drops the entry "
-            "(black: always). Rows: channels of the perturbed query; columns: channels of the key; heads side by "
-            "side, separated by lines. Below: Jaccard index of the entries dropped for two patches, one of each "
-            "condition; diagonal: two patches of the same condition. {told}.",
+            "{variant}, seed {seed}: share of {n} test patches per condition whose mask drops the entry (black: "
+            "always). Rows: channels of the perturbed query; columns: channels of the key; heads side by side, "
+            "separated by lines. Below: Jaccard index of the entries dropped for two patches, one of each "
+            "condition; diagonal: two patches of the same condition. {summaries}.",
             variant=masks.variant,
             seed=masks.run.seed,
-            many=n_patches,
-            told=series(summaries),
+            n=n_patches,
+            summaries=join_clauses(summaries),
         ),
     }

@@ -16,12 +16,12 @@ from reports.figures.style import (
     new_figure,
     save,
     seed_rings,
-    wrapped,
+    wrap_label,
 )
 from reports.labels import axis_label
 from reports.measures import intervals
 from reports.measures.mechanism import Mechanism, Quantity
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.stats import seed_means
 from reports.study import Study
 
@@ -50,7 +50,7 @@ def draw(mechanism: Mechanism, study: Study, folder: Path) -> Picture | None:
         message(
             "{label}: {value}",
             label=q.display_name,
-            value=comma(
+            value=join_commas(
                 f"{study.axis_values[v]:g}: {intervals.number(x, q.digits)}" for v, x in values[q.name].items()
             ),
         )
@@ -61,7 +61,9 @@ def draw(mechanism: Mechanism, study: Study, folder: Path) -> Picture | None:
         folder,
         "mechanism",
         title=mechanism.title(study),
-        alt=message("Panels that share the axis {axis}. {values}.", axis=study.axis_name, values=series(value_lists)),
+        alt=message(
+            "Panels that share the axis {axis}. {values}.", axis=study.axis_name, values=join_clauses(value_lists)
+        ),
         caption=message(
             "PSNR averaged over the columns; interference: 1 \N{MINUS SIGN} mean cosine of the tasks' gradients at the "
             "end of training (0: all pull the same way, 1: unrelated, more: opposed); information loss: "
@@ -85,7 +87,7 @@ def _draw_panel(ax: Axes, study: Study, quantity: Quantity, variants: tuple[str,
         differences = [quantity.analysis.difference(v, reference, quantity.column) for v in variants]
         low, high = (y + np.array([getattr(g, end) - g.value for g in differences]) for end in ("low", "high"))
         ax.vlines(x, low, high, color=colour, alpha=0.3, linewidth=4)
-        name = wrapped(f"{study.label(reference)} (reference)", 24)
+        name = wrap_label(f"{study.label(reference)} (reference)", 24)
         ax.axhline(float(y[variants.index(reference)]), color=INK, linestyle="--", linewidth=0.8, label=name)
     has_seeds = max(len(s) for s in by_seed) > 1
     ax.plot(x, y, color=colour, marker="o", label="mean over seeds" if has_seeds else "one seed")

@@ -25,7 +25,7 @@ from reports.figures.style import (
     save,
 )
 from reports.labels import condition_label
-from reports.messages import comma, message, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, message
 from reports.study import Run, Study
 
 MAX_FIGURES = 3
@@ -51,7 +51,7 @@ class OrderGroup:
         return all((order == order[0]).all() for order in self.orders.values())
 
 
-def groups(study: Study) -> list[OrderGroup]:
+def order_groups(study: Study) -> list[OrderGroup]:
     """All finished runs that have orders, equal ones together; the featured variants' first."""
     by_orders: dict[bytes, OrderGroup] = {}
     for variant in dict.fromkeys([*study.featured, *study.variants]):
@@ -63,12 +63,12 @@ def groups(study: Study) -> list[OrderGroup]:
             run_key = ((variant, run.seed),)
             previous = by_orders.get(key)
             runs = previous.runs + run_key if previous else run_key
-            moves = previous.moves if previous and previous.moves is not None else _moves(run)
+            moves = previous.moves if previous and previous.moves is not None else _read_order_moves(run)
             by_orders[key] = OrderGroup(runs=runs, conditions=probes.conditions, orders=probes.orders, moves=moves)
     return list(by_orders.values())
 
 
-def _moves(run: Run) -> pd.DataFrame | None:
+def _read_order_moves(run: Run) -> pd.DataFrame | None:
     """The run's measure; a damaged one is reported in the section of measures, not here."""
     try:
         table, _ = schema.read_measure(run.path, _MEASURE)
@@ -82,7 +82,7 @@ def draw(study: Study, folder: Path) -> list[Picture]:
 
     Other seeds begin with other weights and so with other orders; the caption counts them.
     """
-    all_groups = groups(study)
+    all_groups = order_groups(study)
     varying = [group for group in all_groups if not group.is_constant]
     seeds = [seed for group in varying for _, seed in group.runs]
     first_seed_groups = [g for g in varying if any(seed == seeds[0] for _, seed in g.runs)]
@@ -104,9 +104,9 @@ def draw(study: Study, folder: Path) -> list[Picture]:
             )
         if constant_variants:
             remarks.append(
-                message("Not drawn, since every prompt gives one order: {names}.", names=comma(constant_variants))
+                message("Not drawn, since every prompt gives one order: {names}.", names=join_commas(constant_variants))
             )
-        pictures.append(_draw_group(group, folder, number, sentences(remarks) if remarks else ""))
+        pictures.append(_draw_group(group, folder, number, join_sentences(remarks) if remarks else ""))
     return pictures
 
 
@@ -216,8 +216,9 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
     seeds: dict[int | None, list[str]] = {}
     for variant, seed in group.runs:
         seeds.setdefault(seed, []).append(variant)
-    runs = series(
-        message("seed {seed}: {variants}", seed=seed, variants=comma(variants)) for seed, variants in seeds.items()
+    runs = join_clauses(
+        message("seed {seed}: {variants}", seed=seed, variants=join_commas(variants))
+        for seed, variants in seeds.items()
     )
     runs_sentence = message(
         "The same orders, channel by channel, in {n} runs ({whose}).", n=len(group.runs), whose=runs
@@ -236,11 +237,11 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
         if off_diagonal.any()
     ]
     strips_sentence = message(
-        "A strip shows one prompt's order from first to last; its colours say where the same channels stand under "
-        "“{first}”, so the first strip is smooth and a scrambled strip is another order. The matrices compare the "
-        "prompts in the strips' sequence. {told}.",
+        "A strip shows one prompt's order from first to last; its colours say where the same channels stand "
+        "under “{first}”, so the first strip is smooth and a scrambled strip is another order. The matrices "
+        "compare the prompts in the strips' sequence. {summaries}.",
         first=first,
-        told=series(summaries) if summaries else "",
+        summaries=join_clauses(summaries) if summaries else "",
     )
     title = message("Channel order by prompt")
     if number > 1:
@@ -248,10 +249,10 @@ def _texts(group: OrderGroup, first: str, number: int, remarks: str) -> dict[str
     return {
         "title": title,
         "alt": message(
-            "Strips of channel positions for each prompt and block. {told}.",
-            told=series(summaries) if summaries else "",
+            "Strips of channel positions for each prompt and block. {summaries}.",
+            summaries=join_clauses(summaries) if summaries else "",
         ),
-        "caption": sentences([runs_sentence, strips_sentence, *_rounding_sentence(group), remarks]),
+        "caption": join_sentences([runs_sentence, strips_sentence, *_rounding_sentence(group), remarks]),
     }
 
 
@@ -260,8 +261,8 @@ def _rounding_sentence(group: OrderGroup) -> list[str]:
         return []
     parts = [
         message(
-            "{given}: {low:.1%} to {high:.1%} of the positions",
-            given=format_name,
+            "{format}: {low:.1%} to {high:.1%} of the positions",
+            format=format_name,
             low=rows["moved_share"].min(),
             high=rows["moved_share"].max(),
         )
@@ -271,6 +272,6 @@ def _rounding_sentence(group: OrderGroup) -> list[str]:
         message(
             "Bottom row: change of the orders computed from rounded prompt embeddings ({parts}); lines are means "
             "over the prompts.",
-            parts=series(parts),
+            parts=join_clauses(parts),
         )
     ]

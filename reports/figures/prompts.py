@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reports.figures.style import COLUMN_IN, PAGE_IN, Picture, heatmap, new_figure, panel_grid, plain, save, wrapped
+from reports.figures.style import COLUMN_IN, PAGE_IN, Picture, heatmap, new_figure, panel_grid, plain, save, wrap_label
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.prompts import PromptCosts
-from reports.messages import message, sentences, series
+from reports.messages import join_clauses, join_sentences, message
 from reports.study import Study
 
 MAX_MATRICES = 4
@@ -19,7 +19,7 @@ MAX_MATRICES = 4
 
 def draw(costs: PromptCosts, study: Study, folder: Path) -> Picture | None:
     """Draw some matrices on one colour scale; None where no prompt does anything."""
-    variants = study.to_show([v for v in costs.variants if v not in costs.idle], MAX_MATRICES)
+    variants = study.select_variants([v for v in costs.variants if v not in costs.unaffected_variants], MAX_MATRICES)
     if not variants:
         return None
     n_columns = min(2, len(variants))
@@ -42,7 +42,7 @@ def draw(costs: PromptCosts, study: Study, folder: Path) -> Picture | None:
     ]
     if len(variants) > 1:
         for ax, variant in zip(axes, variants, strict=True):
-            ax.set_title(wrapped(study.label(variant), 40), loc="left")
+            ax.set_title(wrap_label(study.label(variant), 40), loc="left")
     figure.supylabel("true condition")
     figure.supxlabel("prompt given")
     figure.colorbar(meshes[0], ax=axes, location="right", aspect=30, pad=0.01).set_label("PSNR change (dB)")
@@ -63,15 +63,15 @@ def _cell_texts(matrix: pd.DataFrame) -> pd.DataFrame:
 def _texts(costs: PromptCosts, variants: list[str]) -> dict[str, str]:
     summaries = []
     for variant in variants:
-        condition, prompt, change = costs.worst(variant)
+        condition, prompt, change = costs.largest_loss(variant)
         summaries.append(
             message(
-                "{variant}: mean {mean} dB, lowest {lowest} dB for {condition} with the prompt of {given}",
+                "{variant}: mean {mean} dB, lowest {lowest} dB for {condition} with the prompt of {prompt}",
                 variant=variant,
                 mean=intervals.number(costs.mean(variant).value, 2),
                 lowest=intervals.number(change, 2),
                 condition=condition_in_sentence(condition),
-                given=condition_in_sentence(prompt),
+                prompt=condition_in_sentence(prompt),
             )
         )
     caption = [
@@ -80,15 +80,16 @@ def _texts(costs: PromptCosts, variants: list[str]) -> dict[str, str]:
             "scale centred at 0; brown is a loss."
         )
     ]
-    if costs.idle:
+    if costs.unaffected_variants:
         caption.append(message("Variants in which no prompt changes anything are not drawn."))
-    if len(variants) < len(costs.variants) - len(costs.idle):
+    if len(variants) < len(costs.variants) - len(costs.unaffected_variants):
         n = {"n": len(variants), "all": len(costs.variants)}
         caption.append(message("Shown: {n} of {all} variants; the CSV file has all.", **n))
     return {
         "title": message("PSNR change by true condition and given prompt"),
         "alt": message(
-            "Matrices of true condition by given prompt, 0 on the diagonal. {told}.", told=series(summaries)
+            "Matrices of true condition by given prompt, 0 on the diagonal. {summaries}.",
+            summaries=join_clauses(summaries),
         ),
-        "caption": sentences(caption),
+        "caption": join_sentences(caption),
     }

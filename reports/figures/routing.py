@@ -17,10 +17,10 @@ from reports.figures.style import (
     panel_grid,
     plain,
     save,
-    wrapped,
+    wrap_label,
 )
 from reports.labels import condition_label
-from reports.messages import comma, joined, message, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, join_texts, message
 
 MAX_ROUTERS = 12
 _CELL_IN, _LABELS_IN = 0.33, 1.7
@@ -49,7 +49,7 @@ def draw(number: int, variant: str, seed: int, matrices: dict[str, pd.DataFrame]
         scale: dict[str, Any] = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
         mesh = heatmap(ax, matrix, texts=matrix.map("{:.2f}".format) if experts <= 10 else None, **scale)
         if len(routers) > 1:
-            ax.set_title(wrapped(layer, 5 * experts), loc="left")
+            ax.set_title(wrap_label(layer, 5 * experts), loc="left")
         ax.tick_params(axis="x", rotation=0)
     figure.supxlabel("expert")
     figure.colorbar(mesh, ax=axes, location="right", aspect=30, pad=0.01).set_label("gate weight")
@@ -60,10 +60,10 @@ def _texts(variant: str, seed: int, matrices: dict[str, pd.DataFrame], routers: 
     top_experts = []
     for layer in routers:
         by_condition = [
-            joined([condition_label(str(c)), f"{row.idxmax()} ({row.max():.0%})"], " ")
+            join_texts([condition_label(str(c)), f"{row.idxmax()} ({row.max():.0%})"], " ")
             for c, row in matrices[layer].iterrows()
         ]
-        top_experts.append(joined([layer, comma(by_condition)], ": "))
+        top_experts.append(join_texts([layer, join_commas(by_condition)], ": "))
     remarks = [
         message("Seed {seed}.", seed=seed),
         message(
@@ -75,6 +75,8 @@ def _texts(variant: str, seed: int, matrices: dict[str, pd.DataFrame], routers: 
         remarks.append(message("Shown: {n} of {all} routers; the CSV file has all.", n=len(routers), all=len(matrices)))
     return {
         "title": message("Experts by condition: {variant}", variant=variant),
-        "alt": message("Heat maps of condition by expert. Expert with most weight: {list}.", list=series(top_experts)),
-        "caption": sentences(remarks),
+        "alt": message(
+            "Heat maps of condition by expert. Expert with most weight: {list}.", list=join_clauses(top_experts)
+        ),
+        "caption": join_sentences(remarks),
     }

@@ -166,7 +166,7 @@ def plain(text: str) -> str:
     return f" {line}" if line.startswith("_") else line
 
 
-def wrapped(text: str, width: int = 18) -> str:
+def wrap_label(text: str, width: int = 18) -> str:
     """A name on as many lines as it needs, broken at spaces and underscores: cut, two could look alike."""
     return textwrap.fill(plain(text).replace("_", "_ "), width).replace("_ ", "_")
 
@@ -212,7 +212,7 @@ def heatmap(ax: Axes, values: pd.DataFrame, *, texts: pd.DataFrame | None = None
 def lines_by_variant(study: Study) -> dict[str, dict[str, Any]]:
     """How each variant's line is drawn: its colour, dashes and, for a legend, its label."""
     colours, dashes = variant_colours(study), variant_dashes(study)
-    return {v: {"color": colours[v], "linestyle": dashes[v], "label": wrapped(study.label(v), 24)} for v in colours}
+    return {v: {"color": colours[v], "linestyle": dashes[v], "label": wrap_label(study.label(v), 24)} for v in colours}
 
 
 def interval_bars(ax: Axes, x: Any, estimates: Sequence[Any], colour: str) -> None:
@@ -258,7 +258,7 @@ def condition_colour(condition: str) -> str:
     """Colour of a condition: its task's, in a shade of its strength (noise: three blues, darker for stronger noise)."""
     task = schema.task_of(condition)
     strength = condition[len(task) + 1 :]
-    return schema.task_style(task).shade(int(strength) if strength else None)
+    return schema.task_style(task).colour_at(int(strength) if strength else None)
 
 
 def condition_marker(condition: str) -> str:

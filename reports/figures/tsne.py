@@ -22,10 +22,19 @@ from reports.feature_separation import (
     separation,
     tsne_plane,
 )
-from reports.figures.style import PAGE_IN, Picture, condition_colour, condition_marker, new_figure, plain, save, wrapped
+from reports.figures.style import (
+    PAGE_IN,
+    Picture,
+    condition_colour,
+    condition_marker,
+    new_figure,
+    plain,
+    save,
+    wrap_label,
+)
 from reports.labels import condition_label
 from reports.measures.separation import NOT_MEASURED
-from reports.messages import comma, joined, message, sentences, series
+from reports.messages import join_clauses, join_commas, join_sentences, join_texts, message
 from reports.study import Run, Study
 
 MAX_PANELS = 5
@@ -118,7 +127,7 @@ def point_clouds(study: Study) -> list[PointCloud]:
     controls = list(_control_variants(study, list(probed_runs)).values())
     untrained_variant = _untrained_control(study, probed_runs)
     n_variants = MAX_PANELS - len(controls) - (untrained_variant is not None)
-    variants = study.to_show([v for v in probed_runs if v not in controls], n_variants)
+    variants = study.select_variants([v for v in probed_runs if v not in controls], n_variants)
     selected = {*variants, *controls, untrained_variant}
     clouds = []
     for variant in (v for v in study.variants if v in selected):
@@ -146,7 +155,7 @@ def _control_variants(study: Study, variants: Collection[str]) -> dict[str, str]
 def _prompt_variant(study: Study, variants: Collection[str]) -> str | None:
     """The variant whose channel order comes from the prompt, which the controls stand beside."""
     names = _complete(study, [v for v in variants if _model(study, v).get("order") == "prompt"])
-    return study.to_show(names, 1)[0] if names else None
+    return study.select_variants(names, 1)[0] if names else None
 
 
 def _untrained_control(study: Study, probed_runs: dict[str, tuple[Run, Probes]]) -> str | None:
@@ -197,7 +206,7 @@ def draw(study: Study, folder: Path, separations: list[LayerSeparation], control
     axes = figure.subplots(1, len(clouds), squeeze=False)[0]
     for ax, cloud, panel in zip(axes, clouds, panels, strict=True):
         _draw_panel(ax, cloud, perplexity, handles)
-        title = wrapped(panel_label(study, cloud), 80 // max(len(clouds), 4))
+        title = wrap_label(panel_label(study, cloud), 80 // max(len(clouds), 4))
         ax.set_title(f"{title}\n{plain(cloud.layer)}", loc="left", fontsize=7)
         ax.set_xlabel(_score_lines(panel.separation), fontsize=7)
     conditions = sorted(handles, key=schema.condition_sort_key)
@@ -206,7 +215,7 @@ def draw(study: Study, folder: Path, separations: list[LayerSeparation], control
     is_measured = controls != NOT_MEASURED
     verdict = controls_sentence(study, separations, with_untrained=not is_measured)
     evidence = [verdict] if verdict and not is_measured and not all(p.trained for p in panels) else [verdict, controls]
-    return save(figure, folder, "tsne", **_texts(separations, panels, perplexity, sentences(evidence)))
+    return save(figure, folder, "tsne", **_texts(separations, panels, perplexity, join_sentences(evidence)))
 
 
 def controls_sentence(study: Study, separations: list[LayerSeparation], *, with_untrained: bool = True) -> str:
@@ -229,13 +238,13 @@ def controls_sentence(study: Study, separations: list[LayerSeparation], *, with_
         *([message("random order for each prompt {purity}", purity=_purity(random))] if random else []),
         *([message("no reordering {purity}", purity=_purity(identity))] if identity else []),
     ]
-    return sentences(
+    return join_sentences(
         [
             message(
                 "kNN purity by condition: {variant} after training {purity}; {controls}.",
                 variant=variant,
                 purity=_purity(trained),
-                controls=series(scores),
+                controls=join_clauses(scores),
             ),
             _conclusion(trained, untrained=untrained, random=random, identity=identity),
         ]
@@ -293,7 +302,7 @@ def _layers(probes: Probes, trained: bool = True) -> list[str]:
 def _texts(
     separations: list[LayerSeparation], panels: list[LayerSeparation], perplexity: int, evidence: str
 ) -> dict[str, str]:
-    scores = series(
+    scores = join_clauses(
         message(
             "{variant}, {layer}: {score}",
             variant=_panel_name(p.variant, p.trained),
@@ -302,12 +311,12 @@ def _texts(
         )
         for p in panels
     )
-    pooling = {p.layer: joined([p.layer, _POOLING.get(p.pooling, p.pooling)], ": ") for p in panels if p.pooling}
+    pooling = {p.layer: join_texts([p.layer, _POOLING.get(p.pooling, p.pooling)], ": ") for p in panels if p.pooling}
     selection = message("Shown: {parts}; the table has all.", parts=message("the last layer of some variants"))
     return {
         "title": message("t-SNE of features by condition"),
-        "alt": message("Scatter plots of patch features coloured by condition. {told}.", told=scores),
-        "caption": sentences(
+        "alt": message("Scatter plots of patch features coloured by condition. {scores}.", scores=scores),
+        "caption": join_sentences(
             [
                 evidence,
                 message(
@@ -318,12 +327,14 @@ def _texts(
                     most=MAX_PLOTTED,
                     width=PCA_WIDTH,
                     perplexity=perplexity,
-                    seeds=comma(sorted({str(p.seed) for p in panels})),
+                    seeds=join_commas(sorted({str(p.seed) for p in panels})),
                     near=panels[0].separation.near,
-                    chance=comma(sorted({f"{p.separation.chance:.2f}" for p in panels})),
+                    chance=join_commas(sorted({f"{p.separation.chance:.2f}" for p in panels})),
                     n=panels[0].separation.n,
                 ),
-                message("Pooling: {pooled}.", pooled=series(pooling.values()) if pooling else message("not stated")),
+                message(
+                    "Pooling: {pooled}.", pooled=join_clauses(pooling.values()) if pooling else message("not stated")
+                ),
                 selection if len(separations) > len(panels) else "",
             ]
         ),

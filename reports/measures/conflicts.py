@@ -16,7 +16,7 @@ _NEARLY_ONE = 1 - 1e-12  # Fisher's z of 1 is infinite
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class ConflictShare:
     """A share of pairs of tasks with its exact binomial interval at the 95 % level.
 
     Attributes:
@@ -47,7 +47,7 @@ class Cosine:
         return min(self.low, self.value) > 0
 
 
-def conflict_share(rows: pd.DataFrame) -> Share | None:
+def conflict_share(rows: pd.DataFrame) -> ConflictShare | None:
     """The share of conflicts of one variant (columns seed, task_a, task_b, conflict); None without rows.
 
     A pair of one trained model is one trial, whatever its number of draws of images: more draws inform about this model
@@ -58,7 +58,7 @@ def conflict_share(rows: pd.DataFrame) -> Share | None:
     trials = rows.groupby(["seed", "task_a", "task_b"])["conflict"].mean()
     value, n = float(trials.mean()), len(trials)
     low, high = clopper_pearson(value * n, n)
-    return Share(value=value, low=low, high=high, n_pairs=n, n_seeds=rows["seed"].nunique())
+    return ConflictShare(value=value, low=low, high=high, n_pairs=n, n_seeds=rows["seed"].nunique())
 
 
 def clopper_pearson(successes: float, n: int) -> tuple[float, float]:
@@ -110,13 +110,15 @@ def pair_cosines(rows: pd.DataFrame) -> dict[str, dict[tuple[str, str], Cosine]]
     }
 
 
-def pool_shares(shares_by_variant: Iterable[Share]) -> Share:
+def pool_shares(shares_by_variant: Iterable[ConflictShare]) -> ConflictShare:
     """The share over all pairs of several variants; models of different variants are separate trials."""
     shares = list(shares_by_variant)
     n = sum(share.n_pairs for share in shares)
     successes = sum(share.value * share.n_pairs for share in shares)
     low, high = clopper_pearson(successes, n)
-    return Share(value=successes / n, low=low, high=high, n_pairs=n, n_seeds=sum(share.n_seeds for share in shares))
+    return ConflictShare(
+        value=successes / n, low=low, high=high, n_pairs=n, n_seeds=sum(share.n_seeds for share in shares)
+    )
 
 
 def mean_cosines(rows: pd.DataFrame, column: pd.Series) -> Mapping[str, dict[str, Cosine]]:

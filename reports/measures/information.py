@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_label
 from reports.measures import intervals
-from reports.messages import TransformedText, message
-from reports.messages import sentences as texts
+from reports.messages import TransformedText, join_sentences, message
 from reports.stats import Analysis, Estimate
 
 ALL = "all"
@@ -140,7 +139,7 @@ def make_tables(information: Information) -> list[Table]:
     by_level, by_condition = [], []
     for part in information.parts:
         for variant in information.variants:
-            labels = (words(variant), words(PARTS.get(part, part)))
+            labels = (text_cell(variant), text_cell(PARTS.get(part, part)))
             all_conditions = information.losses.get((part, ALL))
             if all_conditions is not None and variant in all_conditions.scores.variants:
                 columns = (*map(level_column, information.levels), MEAN)
@@ -159,7 +158,9 @@ def make_tables(information: Information) -> list[Table]:
     tables = [
         Table(
             title=message("Loss by level"),
-            caption=texts([message("1 \N{MINUS SIGN} R² on images of all conditions: 0 for no loss."), interval]),
+            caption=join_sentences(
+                [message("1 \N{MINUS SIGN} R² on images of all conditions: 0 for no loss."), interval]
+            ),
             columns=(
                 *heads,
                 *(
@@ -178,10 +179,12 @@ def make_tables(information: Information) -> list[Table]:
         tables.append(
             Table(
                 title=message("Loss by condition"),
-                caption=texts([message("1 \N{MINUS SIGN} R², mean over the levels that have a block."), interval]),
+                caption=join_sentences(
+                    [message("1 \N{MINUS SIGN} R², mean over the levels that have a block."), interval]
+                ),
                 columns=(*heads, *condition_columns),
                 rows=rows_of(by_condition),
-                is_folded=True,
+                is_collapsed=True,
             )
         )
     return tables

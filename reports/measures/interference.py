@@ -10,7 +10,14 @@ import pandas as pd
 
 from reports import schema
 from reports.measures import intervals
-from reports.measures.conflicts import Cosine, Share, conflict_share, cosines_over_ceiling, mean_cosines, pair_cosines
+from reports.measures.conflicts import (
+    ConflictShare,
+    Cosine,
+    conflict_share,
+    cosines_over_ceiling,
+    mean_cosines,
+    pair_cosines,
+)
 from reports.measures.plateau import Learned, both_learned
 from reports.stats import Analysis, Estimate
 
@@ -57,11 +64,11 @@ class Interference:
     cosines: Mapping[str, Mapping[str, Cosine]]
     magnitude: Analysis
     log_norms: Analysis
-    shares: dict[tuple[str, str], Share]
-    learned: dict[str, Share | None]
+    shares: dict[tuple[str, str], ConflictShare]
+    learned: dict[str, ConflictShare | None]
     on_plateau: tuple[str, ...]
     relative: dict[str, dict[tuple[str, str], Cosine | None]]
-    progress: dict[str, dict[float, Share]]
+    progress: dict[str, dict[float, ConflictShare]]
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -159,10 +166,10 @@ def _resolved(rows: pd.DataFrame, same_task: pd.DataFrame) -> pd.Series:
     return sides[0].isin(resolved) & sides[1].isin(resolved)
 
 
-def _progress(rows: pd.DataFrame) -> dict[str, dict[float, Share]]:
+def _progress(rows: pd.DataFrame) -> dict[str, dict[float, ConflictShare]]:
     resolved = rows[rows["is_resolved"]]
     resolved = resolved if rows["learned"].isna().any() else resolved[resolved["learned"] == 1]
-    progress: dict[str, dict[float, Share]] = {str(variant): {} for variant in dict.fromkeys(rows["variant"])}
+    progress: dict[str, dict[float, ConflictShare]] = {str(variant): {} for variant in dict.fromkeys(rows["variant"])}
     for variant, subset in resolved.groupby("variant"):
         for fraction in sorted(subset["fraction"].unique()):
             share = conflict_share(subset[subset["fraction"] == fraction])

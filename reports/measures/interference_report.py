@@ -8,13 +8,12 @@ from itertools import combinations
 import numpy as np
 
 from reports.convergence import LEARNED_DB
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence
 from reports.measures import intervals
-from reports.measures.conflicts import Cosine, Share, pool_shares
+from reports.measures.conflicts import ConflictShare, Cosine, pool_shares
 from reports.measures.interference import ALL, BACKBONE, PLAIN, WITHOUT_COLOUR, Interference
-from reports.messages import listed, message
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_sentences, message
 
 LOSSES = {PLAIN: message("training loss"), WITHOUT_COLOUR: message("without mean colour")}
 PLATEAU_UNKNOWN = message(
@@ -63,7 +62,7 @@ def _learned_pairs_sentences(interference: Interference) -> list[str]:
             message(
                 "No two tasks are learned at the end of training in {names}: what is measured there is the plateau, "
                 "not interference of learned tasks.",
-                names=listed(on_plateau),
+                names=join_and(on_plateau),
             )
         )
     unlogged = [variant for variant in interference.variants if variant not in interference.learned]
@@ -71,7 +70,7 @@ def _learned_pairs_sentences(interference: Interference) -> list[str]:
         lines.append(
             message(
                 "It is not known whether {names} left the plateau: no validation gain by task was logged.",
-                names=listed(unlogged),
+                names=join_and(unlogged),
             )
         )
     return lines
@@ -104,7 +103,7 @@ def _all_pairs_sentences(interference: Interference) -> list[str]:
     ]
 
 
-def _conflict_sentence(shares: Mapping[str, Share], pairs: str) -> str:
+def _conflict_sentence(shares: Mapping[str, ConflictShare], pairs: str) -> str:
     """The lowest and the highest share, and whether their intervals overlap."""
     highest = max(shares, key=lambda v: shares[v].value)
     lowest = min(reversed(list(shares)), key=lambda v: shares[v].value)  # among equals another variant than the highest
@@ -146,7 +145,7 @@ def _without_colour_sentences(by_loss: ByLoss) -> list[str]:
     ]
 
 
-def _final_shares(interference: Interference) -> dict[str, Share]:
+def _final_shares(interference: Interference) -> dict[str, ConflictShare]:
     return {v: interference.shares[v, ALL] for v in interference.variants if (v, ALL) in interference.shares}
 
 
@@ -197,7 +196,7 @@ def _scale_sentences(interference: Interference) -> list[str]:
     ]
 
 
-def _format_share(share: Share) -> str:
+def _format_share(share: ConflictShare) -> str:
     return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
 
@@ -221,12 +220,14 @@ def make_table(by_loss: ByLoss) -> Table:
     for variant in by_loss[PLAIN].variants:
         for loss, interference in by_loss.items():
             if variant in interference.variants:
-                heads = (words(variant), words(LOSSES[loss])) if len(by_loss) > 1 else (words(variant),)
+                heads = (text_cell(variant), text_cell(LOSSES[loss])) if len(by_loss) > 1 else (text_cell(variant),)
                 rows.append((*heads, *_make_cells(interference, variant)))
     plain = by_loss[PLAIN]
     return Table(
         title=message("All shared parameters at the end of training"),
-        caption=texts([_CAPTION, EXACT_INTERVALS, intervals.describe_sample(plain.magnitude, "draws of images")]),
+        caption=join_sentences(
+            [_CAPTION, EXACT_INTERVALS, intervals.describe_sample(plain.magnitude, "draws of images")]
+        ),
         columns=(
             text_column(message("Variant")),
             *([text_column(message("Loss"))] if len(by_loss) > 1 else []),
@@ -257,11 +258,11 @@ EXACT_INTERVALS = message(
 
 def _make_cells(interference: Interference, variant: str) -> tuple[Cell, ...]:
     learned = interference.learned.get(variant)
-    no_share = words(message("not known") if variant not in interference.learned else message("no such pair"))
+    no_share = text_cell(message("not known") if variant not in interference.learned else message("no such pair"))
     resolved = [r.value for r in interference.relative[variant].values() if r is not None]
     count = message("{n} of {all}", n=len(resolved), all=len(interference.relative[variant]))
     share = interference.shares.get((variant, ALL))
-    unresolved = words(message("not resolved") if variant in interference.alone else message("not measured"))
+    unresolved = text_cell(message("not resolved") if variant in interference.alone else message("not measured"))
     has_norms = variant in interference.log_norms.scores.variants
     return (
         no_share if learned is None else intervals.percent_cell(learned, 0),
@@ -269,7 +270,7 @@ def _make_cells(interference: Interference, variant: str) -> tuple[Cell, ...]:
         intervals.value_cell(interference.cosines[variant][ALL], 3),
         intervals.value_cell(interference.ceilings.get(variant, {}).get(ALL), 3),
         Cell(
-            text=message("{name} ({told})", name=intervals.number(float(np.mean(resolved)), 2), told=count),
+            text=message("{name} ({details})", name=intervals.number(float(np.mean(resolved)), 2), details=count),
             value=float(np.mean(resolved)),
         )
         if resolved
@@ -286,7 +287,7 @@ def make_pair_table(by_loss: ByLoss) -> Table:
         for loss, interference in by_loss.items():
             relative = interference.relative.get(variant)
             if relative is not None:
-                heads = (words(variant), words(LOSSES[loss])) if len(by_loss) > 1 else (words(variant),)
+                heads = (text_cell(variant), text_cell(LOSSES[loss])) if len(by_loss) > 1 else (text_cell(variant),)
                 rows.append((*heads, *(_over_ceiling_cell(relative, a, b) for a, b in pairs)))
     return Table(
         title=message("Cosine against its ceiling by pair of tasks, at the end of training"),
@@ -306,16 +307,16 @@ def make_pair_table(by_loss: ByLoss) -> Table:
             ),
         ),
         rows=rows_of(rows),
-        is_folded=True,
+        is_collapsed=True,
     )
 
 
 def _over_ceiling_cell(relative: Mapping[tuple[str, str], intervals.Interval | None], a: str, b: str) -> Cell:
     pair = (a, b) if (a, b) in relative else (b, a)
     if pair not in relative:
-        return words(message("not measured"))
+        return text_cell(message("not measured"))
     cosine = relative[pair]
-    return words(message("not resolved")) if cosine is None else intervals.value_cell(cosine, 2)
+    return text_cell(message("not resolved")) if cosine is None else intervals.value_cell(cosine, 2)
 
 
 def make_group_table(interference: Interference) -> Table:
@@ -325,15 +326,15 @@ def make_group_table(interference: Interference) -> Table:
     if BACKBONE in groups:
         caption.append(message("backbone: what variants with and without perturbation blocks have in common."))
     rows = [
-        (words(v), *(intervals.value_cell(interference.cosines[v].get(g), 3) for g in groups))
+        (text_cell(v), *(intervals.value_cell(interference.cosines[v].get(g), 3) for g in groups))
         for v in interference.variants
     ]
     return Table(
         title=message("Mean cosine by group of layers, at the end of training"),
-        caption=texts([*caption, intervals.describe_sample(interference.magnitude, "draws of images")]),
+        caption=join_sentences([*caption, intervals.describe_sample(interference.magnitude, "draws of images")]),
         columns=(text_column(message("Variant")), *(Column(head=_group_label(g)) for g in groups)),
         rows=rows_of(rows),
-        is_folded=True,
+        is_collapsed=True,
     )
 
 

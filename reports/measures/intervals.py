@@ -14,8 +14,8 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Cell
-from reports.formatting import format_seed_range, signed
-from reports.messages import message, ngettext, sentences
+from reports.formatting import format_seed_range, format_signed
+from reports.messages import join_sentences, message, ngettext
 from reports.stats import AVERAGE, Analysis, Estimate, collect
 
 MINUS = "\N{MINUS SIGN}"
@@ -90,7 +90,7 @@ def to_columns(estimate: Interval, unit: str = "") -> dict[str, float | int]:
 
 def change_cell(estimate: Interval | None, digits: int = 2) -> Cell:
     """A signed difference with its interval for a table; its unit is in the caption."""
-    return _make_cell(estimate, lambda v: signed(v, digits))
+    return _make_cell(estimate, lambda v: format_signed(v, digits))
 
 
 def value_cell(estimate: Interval | None, digits: int = 3) -> Cell:
@@ -118,7 +118,7 @@ def flag_unresolved(clause: str, estimate: Interval) -> str:
     """The clause, with a remark where the interval of its number contains zero."""
     if not estimate.low <= 0 <= estimate.high:
         return clause
-    return message("{said}, not significantly different from zero", said=clause)
+    return message("{clause}, not significantly different from zero", clause=clause)
 
 
 def format_loss(estimate: Estimate) -> str:
@@ -146,7 +146,7 @@ def caveats(analysis: Analysis, unit: str = "scenes") -> list[str]:
                 analysis.scores.n_scenes,
             )
         )
-    return [sentences(lines)] if lines else []
+    return [join_sentences(lines)] if lines else []
 
 
 def describe_sample(analysis: Analysis, unit: str = "images") -> str:

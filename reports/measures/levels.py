@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
-from reports.messages import comma, listed, message
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_commas, join_sentences, message
 from reports.stats import Analysis
 from reports.study import Study
 
@@ -49,7 +48,7 @@ class Levels:
         """Whether the variant was trained on this very level."""
         return condition in self.trained[variant]
 
-    def new_to_all(self) -> tuple[str, ...]:
+    def untrained_conditions(self) -> tuple[str, ...]:
         """Conditions that no variant was trained on."""
         return tuple(c for cs in self.families.values() for c in cs if not any(c in t for t in self.trained.values()))
 
@@ -124,7 +123,7 @@ def trained_conditions(study: Study, variant: str, default: frozenset[str]) -> f
 
 def sentences(levels: Levels, reference: str | None) -> list[str]:
     """Whether models still help on new levels, and whether any differs there from the reference."""
-    new_conditions = levels.new_to_all()
+    new_conditions = levels.untrained_conditions()
     if not new_conditions:
         return [message("Every level was trained on by some variant: no evidence on new levels.")]
     gains = {
@@ -135,7 +134,7 @@ def sentences(levels: Levels, reference: str | None) -> list[str]:
     gains = {key: e for key, e in gains.items() if not np.isnan(e.value)}
     worse = sorted((key for key, e in gains.items() if e.value < 0), key=lambda k: gains[k].value)
     if worse:
-        cases: str = comma(
+        cases: str = join_commas(
             message(
                 "{variant} on {condition} ({change} dB)",
                 variant=variant,
@@ -146,7 +145,7 @@ def sentences(levels: Levels, reference: str | None) -> list[str]:
         )
         if len(worse) > _MAX_LISTED:
             remainder = message("{n} more", n=len(worse) - _MAX_LISTED)
-            cases = listed([cases, remainder])
+            cases = join_and([cases, remainder])
         lines: list[str] = [
             message("On levels not trained on, these make the image worse than it was: {where}.", where=cases)
         ]
@@ -218,7 +217,10 @@ def make_tables(levels: Levels, reference: str | None) -> list[Table]:
                 for c in conditions
             ]
             rows.append(
-                (words(message("{variant} (gain)", variant=variant) if is_reference and against else variant), *cells)
+                (
+                    text_cell(message("{variant} (gain)", variant=variant) if is_reference and against else variant),
+                    *cells,
+                )
             )
         caption = message("Gain over the degraded input, PSNR in dB, paired within each image.")
         if against:
@@ -230,7 +232,7 @@ def make_tables(levels: Levels, reference: str | None) -> list[Table]:
         tables.append(
             Table(
                 title=message("{task} by strength", task=condition_label(task)),
-                caption=texts([caption, intervals.describe_sample(levels.gains)]),
+                caption=join_sentences([caption, intervals.describe_sample(levels.gains)]),
                 columns=(text_column(message("Variant")), *heads),
                 rows=rows_of(rows),
             )
@@ -244,7 +246,7 @@ def _make_heading(levels: Levels, condition: str) -> str:
 
 
 def _is_new(levels: Levels, condition: str) -> bool:
-    return condition in levels.new_to_all()
+    return condition in levels.untrained_conditions()
 
 
 def to_frame(levels: Levels, reference: str | None) -> pd.DataFrame:

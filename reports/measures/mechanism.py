@@ -11,7 +11,7 @@ from reports.labels import axis_label
 from reports.measures import information, intervals
 from reports.measures.information import Information
 from reports.measures.interference import ALL, Interference
-from reports.messages import listed, message, series
+from reports.messages import join_and, join_clauses, message
 from reports.stats import AVERAGE, Analysis, Estimate
 from reports.study import Study
 
@@ -60,7 +60,7 @@ class Mechanism:
 
     def title(self, study: Study) -> str:
         """Title of the section."""
-        names = listed([q.display_name for q in self.quantities])
+        names = join_and([q.display_name for q in self.quantities])
         return message("{quantities} against {axis}", quantities=names, axis=axis_label(study.axis_name))
 
 
@@ -113,7 +113,7 @@ def sentences(mechanism: Mechanism, study: Study) -> list[str]:
             clauses.append(message("{quantity} is highest at {at} ({value})", **values))
         else:
             clauses.append(message("{quantity} is lowest at {at} ({value})", **values))
-    lines: list[str] = [message("{clauses}.", clauses=series(clauses))]
+    lines: list[str] = [message("{clauses}.", clauses=join_clauses(clauses))]
     if study.reference in mechanism.variants:
         counts = [
             _count_significant(quantity, mechanism.variants, str(study.reference)) for quantity in mechanism.quantities
@@ -123,7 +123,7 @@ def sentences(mechanism: Mechanism, study: Study) -> list[str]:
                 "Differences from the reference, {reference}, that leave zero out, not corrected for their number: "
                 "{counts}.",
                 reference=study.reference,
-                counts=series(counts),
+                counts=join_clauses(counts),
             )
         )
     return [*lines, *intervals.caveats(mechanism.quantities[0].analysis)]

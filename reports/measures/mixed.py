@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from reports import schema
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
-from reports.messages import comma, message, series
-from reports.messages import sentences as texts
+from reports.messages import join_clauses, join_commas, join_sentences, message
 from reports.stats import Analysis, Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixed:
+class MixedDegradations:
     """PSNR of restored images with two degradations.
 
     Attributes:
@@ -48,7 +47,7 @@ class Mixed:
         ]
 
 
-def summarize(table: pd.DataFrame) -> Mixed | None:
+def summarize(table: pd.DataFrame) -> MixedDegradations | None:
     """Summarize the measure "mixed"; None without PSNR."""
     rows = table[table["metric"] == schema.PSNR]
     if rows.empty:
@@ -66,7 +65,7 @@ def summarize(table: pd.DataFrame) -> Mixed | None:
             if len(differences):
                 gaps[condition] = intervals.over_images(differences, differences["gap"])
     by_prompt = {str(g): subset for g, subset in rows.groupby("prompt", sort=False)}
-    return Mixed(
+    return MixedDegradations(
         prompts=prompts,
         restored={g: intervals.over_images(subset, subset["value"]) for g, subset in by_prompt.items()},
         gains={
@@ -77,7 +76,7 @@ def summarize(table: pd.DataFrame) -> Mixed | None:
     )
 
 
-def sentences(mixed: Mixed) -> list[str]:
+def sentences(mixed: MixedDegradations) -> list[str]:
     """Variants for which restoration fails, and the better of the two prompts."""
     gains = {key: mixed.gains[key[2]].estimate(key[1], key[0]) for key in mixed.lines()}
     better = [_better_prompt_sentence(mixed, condition) for condition in mixed.gaps]
@@ -89,12 +88,12 @@ def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
     if not worse:
         smallest_gain = min(gains, key=lambda key: gains[key].value)
         smallest = message(
-            "With two degradations at once no variant's mean falls below its input's under either prompt; the smallest "
-            "gain is {change} dB, {variant} on {condition} told {given}",
+            "With two degradations at once no variant's mean falls below its input's under either prompt; the "
+            "smallest gain is {change} dB, {variant} on {condition} with the prompt of {prompt}",
             change=intervals.change_cell(gains[smallest_gain]).full,
             condition=condition_in_sentence(smallest_gain[0]),
             variant=smallest_gain[1],
-            given=condition_in_sentence(smallest_gain[2]),
+            prompt=condition_in_sentence(smallest_gain[2]),
         )
         return message("{clauses}.", clauses=intervals.flag_unresolved(smallest, gains[smallest_gain]))
     cases = dict.fromkeys((condition, prompt) for condition, _, prompt in worse)
@@ -105,21 +104,25 @@ def _failure_sentence(gains: dict[tuple[str, str, str], Estimate]) -> str:
         variants = _format_variants([variant for _, variant, _ in failing], len(tested))
         values = {
             "condition": condition_in_sentence(condition),
-            "given": condition_in_sentence(prompt),
-            "who": variants,
+            "prompt": condition_in_sentence(prompt),
+            "variants": variants,
             "change": intervals.change_cell(gains[failing[0]]).full,
         }
         clauses.append(
             message(
-                "on {condition} told {given} for {who} (worst: {change} dB, {variant})", **values, variant=failing[0][1]
+                "on {condition} with the prompt of {prompt} for {variants} (worst: {change} dB, {variant})",
+                **values,
+                variant=failing[0][1],
             )
             if len(failing) > 1
-            else message("on {condition} told {given} for {who} ({change} dB)", **values)
+            else message("on {condition} with the prompt of {prompt} for {variants} ({change} dB)", **values)
         )
-    return message("Restoring fails, the result being worse than the degraded input, {where}.", where=series(clauses))
+    return message(
+        "Restoring fails, the result being worse than the degraded input, {where}.", where=join_clauses(clauses)
+    )
 
 
-def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
+def _better_prompt_sentence(mixed: MixedDegradations, condition: str) -> str:
     """For how many variants each prompt is better, by intervals."""
     first, second = mixed.prompts[condition][:2]
     differences = {v: mixed.gaps[condition].estimate(v, condition) for v in mixed.gaps[condition].scores.variants}
@@ -128,9 +131,9 @@ def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
     undecided = len(differences) - len(for_first) - len(for_second)
     parts = [
         message(
-            "the prompt of {given} is better for {who}",
-            given=condition_in_sentence(prompt),
-            who=_format_variants(names, len(differences)),
+            "the prompt of {prompt} is better for {variants}",
+            prompt=condition_in_sentence(prompt),
+            variants=_format_variants(names, len(differences)),
         )
         for prompt, names in ((first, for_first), (second, for_second))
         if names
@@ -141,16 +144,18 @@ def _better_prompt_sentence(mixed: Mixed, condition: str) -> str:
             if parts
             else message("no significant difference between the two")
         )
-    return message("On {condition}, {told}.", condition=condition_in_sentence(condition), told=series(parts))
+    return message(
+        "On {condition}, {clauses}.", condition=condition_in_sentence(condition), clauses=join_clauses(parts)
+    )
 
 
 def _format_variants(names: list[str], total: int) -> str:
     if len(names) == total:
         return message("every variant") if total > 1 else names[0]
-    return comma(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
+    return join_commas(names) if len(names) <= 3 else message("{n} of the {all} variants", n=len(names), all=total)
 
 
-def make_table(mixed: Mixed) -> Table:
+def make_table(mixed: MixedDegradations) -> Table:
     """A line for each condition, variant and prompt."""
     rows = []
     for condition, variant, prompt in mixed.lines():
@@ -159,9 +164,9 @@ def make_table(mixed: Mixed) -> Table:
         input_db = mixed.inputs_db[condition]
         rows.append(
             (
-                words(variant),
-                words(condition_label(condition)),
-                words(condition_label(prompt)),
+                text_cell(variant),
+                text_cell(condition_label(condition)),
+                text_cell(condition_label(prompt)),
                 Cell(text=f"{input_db:.2f}", value=input_db),
                 intervals.value_cell(intervals.estimate(mixed.restored[prompt], variant, condition), 2),
                 intervals.change_cell(intervals.estimate(mixed.gains[prompt], variant, condition)),
@@ -172,7 +177,7 @@ def make_table(mixed: Mixed) -> Table:
         )
     return Table(
         title=message("Restored under either prompt"),
-        caption=texts(
+        caption=join_sentences(
             [
                 message(
                     "PSNR in dB; gain: restored minus input; the last column: this prompt's result minus the other's, "
@@ -199,7 +204,7 @@ def _negate(e: Estimate) -> Estimate:
     return replace(e, value=-e.value, low=-e.high, high=-e.low)
 
 
-def to_frame(mixed: Mixed) -> pd.DataFrame:
+def to_frame(mixed: MixedDegradations) -> pd.DataFrame:
     """PSNR and gain of every line, and the difference between the two prompts."""
     rows = []
     for condition, variant, prompt in mixed.lines():

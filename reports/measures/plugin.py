@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_label
 from reports.measures import intervals
 from reports.measures.result import MeasureResult
-from reports.messages import message, sentences
+from reports.messages import join_sentences, message
 from reports.schema import MeasureSection
 from reports.stats import AVERAGE, Analysis
 
@@ -33,10 +33,10 @@ def make_section(table: pd.DataFrame, section: MeasureSection, variants: tuple[s
     headings = [condition_label(c) if is_condition or c == AVERAGE else c for c in columns_to_show]
     means = Table(
         title=section.title,
-        caption=sentences([unit, sample]),
+        caption=join_sentences([unit, sample]),
         columns=(text_column(message("Variant")), *(Column(head=text) for text in headings)),
         rows=rows_of(
-            (words(v), *(intervals.value_cell(e, section.digits) for e in row)) for v, row in estimates.items()
+            (text_cell(v), *(intervals.value_cell(e, section.digits) for e in row)) for v, row in estimates.items()
         ),
     )
     summary = [

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from reports import schema
-from reports.document import Column, Table, rows_of, text_column, words
+from reports.document import Column, Table, rows_of, text_cell, text_column
 from reports.measures import intervals
-from reports.messages import message
-from reports.messages import sentences as texts
+from reports.messages import join_sentences, message
 from reports.stats import AVERAGE, Analysis
 
 REFERENCE_FORMAT = "fp32"
@@ -52,8 +51,8 @@ def make_table(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Tabl
             change = intervals.estimate(image_changes, variant)
             rows.append(
                 (
-                    words(variant),
-                    words(number_format),
+                    text_cell(variant),
+                    text_cell(number_format),
                     intervals.change_cell(change, 3),
                     *(intervals.percent_cell(share) for share in shares),
                 )
@@ -61,7 +60,7 @@ def make_table(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> Tabl
     samples = [intervals.describe_sample(analysis) for analysis in list(changed.values())[:1]]
     return Table(
         title=message("Codes rounded to a number format"),
-        caption=texts(
+        caption=join_sentences(
             [
                 message("PSNR: change against fp32 codes in dB, averaged over the columns, paired within each image."),
                 *samples,
@@ -87,7 +86,7 @@ def sentences(changed: dict[str, Analysis], moved: dict[str, Analysis]) -> list[
     for number_format in dict.fromkeys([*moved, *changed]):
         parts = [*_moved_clause(moved.get(number_format)), *_changed_clause(changed.get(number_format))]
         clause = parts[0] if len(parts) == 1 else message("{moves} and {changes}", moves=parts[0], changes=parts[-1])
-        lines.append(message("Rounding the prompt codes to {format} {told}.", format=number_format, told=clause))
+        lines.append(message("Rounding the prompt codes to {format} {effect}.", format=number_format, effect=clause))
     for analysis in list(changed.values())[:1]:
         lines += intervals.caveats(analysis)
     return lines

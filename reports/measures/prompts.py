@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.labels import condition_in_sentence, condition_label
 from reports.measures import intervals
 from reports.measures.intervals import IMAGE_KEY
-from reports.messages import listed, message, series
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_clauses, join_sentences, message
 from reports.stats import AVERAGE, Analysis, Estimate
 
 NOTHING_DB = 0.005
@@ -43,7 +42,7 @@ class PromptCosts:
         return tuple(self.matrices)
 
     @property
-    def idle(self) -> list[str]:
+    def unaffected_variants(self) -> list[str]:
         """Variants for which no prompt changes the result by `NOTHING_DB`."""
         return [v for v, m in self.matrices.items() if np.nanmax(np.abs(m.to_numpy())) < NOTHING_DB]
 
@@ -51,7 +50,7 @@ class PromptCosts:
         """Change averaged over the columns under a prompt of another task."""
         return self.other_task.estimate(variant)
 
-    def worst(self, variant: str) -> tuple[str, str, float]:
+    def largest_loss(self, variant: str) -> tuple[str, str, float]:
         """True condition, given prompt of another task and the change that is the lowest of the variant's."""
         matrix = self.matrices[variant]
         cells = {
@@ -106,15 +105,15 @@ def _to_matrix(means: pd.Series) -> pd.DataFrame:
     )
 
 
-def sentences(costs: PromptCosts, shown: Sequence[str] = ()) -> list[str]:
-    """Loss of the variants in `shown`, or of all where that is empty, and variants on which no prompt has an effect."""
-    affected = [v for v in shown or costs.variants if v in costs.variants and v not in costs.idle]
+def sentences(costs: PromptCosts, variants: Sequence[str] = ()) -> list[str]:
+    """Loss of `variants`, or of all where that is empty, and variants on which no prompt has an effect."""
+    affected = [v for v in variants or costs.variants if v in costs.variants and v not in costs.unaffected_variants]
     lines = [_loss_sentence(costs, variant) for variant in affected if not np.isnan(costs.mean(variant).value)]
-    if costs.idle:
+    if costs.unaffected_variants:
         lines.append(
             message(
                 "No prompt changes the PSNR of {names} by {size:g} dB on any condition.",
-                names=listed(costs.idle),
+                names=join_and(costs.unaffected_variants),
                 size=NOTHING_DB,
             )
         )
@@ -123,17 +122,17 @@ def sentences(costs: PromptCosts, shown: Sequence[str] = ()) -> list[str]:
 
 def _loss_sentence(costs: PromptCosts, variant: str) -> str:
     clauses = [_loss_clause(variant, costs.mean(variant))]
-    condition, prompt, change = costs.worst(variant)
+    condition, prompt, change = costs.largest_loss(variant)
     if change <= -NOTHING_DB:
         clauses.append(
             message(
-                "the largest loss is {loss} dB, on {condition} with the prompt of {given}",
+                "the largest loss is {loss} dB, on {condition} with the prompt of {prompt}",
                 condition=condition_in_sentence(condition),
-                given=condition_in_sentence(prompt),
+                prompt=condition_in_sentence(prompt),
                 loss=intervals.number(-change, 2),
             )
         )
-    return message("{clauses}.", clauses=series(clauses))
+    return message("{clauses}.", clauses=join_clauses(clauses))
 
 
 def _loss_clause(variant: str, mean: Estimate) -> str:
@@ -164,7 +163,7 @@ def make_table(costs: PromptCosts) -> Table:
         ]
         if other_level is not None:
             cells.append(intervals.change_cell(intervals.estimate(other_level, variant)))
-        rows.append((words(variant), *cells))
+        rows.append((text_cell(variant), *cells))
     heads = [text_column(message("Variant")), *(Column(head=condition_label(c)) for c in (AVERAGE, *conditions))]
     if other_level is not None:
         heads.append(Column(head=message("Right task, wrong strength")))
@@ -180,7 +179,7 @@ def make_table(costs: PromptCosts) -> Table:
         caption.append(message("{n} images without the right prompt's result are left out.", n=costs.n_excluded))
     return Table(
         title=message("Mean change under the prompt of another task"),
-        caption=texts(caption),
+        caption=join_sentences(caption),
         columns=tuple(heads),
         rows=rows_of(rows),
     )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports import schema
 from reports.document import Block, Figure, Picture, Section, Table, Text
-from reports.messages import message, sentences
+from reports.messages import join_sentences, message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class MeasureResult:
     def section(self) -> Section:
         """The section of the page."""
         first, *following = self.sentences
-        blocks: list[Block] = [Text(lead=first, text=sentences(following) if following else ""), self.note_text]
+        blocks: list[Block] = [Text(lead=first, text=join_sentences(following) if following else ""), self.note_text]
         blocks += [Text(text=missing_figure_message(problem), style="remark") for problem in self.problems]
         blocks += [Figure(picture=picture) for picture in self.pictures]
         return Section(name=f"measure-{self.name}", title=self.title, blocks=[*blocks, *self.numbered_tables])
@@ -53,9 +53,9 @@ class MeasureResult:
     def note_text(self) -> Text:
         """Notes: how it was measured, and the file of its numbers."""
         file = message("Unrounded: {file}.csv.", file=f"{schema.MEASURES_FOLDER}/{self.name}")
-        return Text(text=sentences([self.note, file]), style="note")
+        return Text(text=join_sentences([self.note, file]), style="note")
 
 
 def missing_figure_message(reason: str) -> str:
     """That a figure is missing."""
-    return message("This figure could not be drawn: {why}", why=reason)
+    return message("This figure could not be drawn: {reason}", reason=reason)

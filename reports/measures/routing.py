@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
-from reports.document import Column, Table, rows_of, text_column, words
-from reports.figure_jobs import Job
+from reports.document import Column, Table, rows_of, text_cell, text_column
+from reports.figure_jobs import FigureJob
 from reports.figures import routing as routing_figure
 from reports.labels import condition_label
 from reports.measures import intervals
@@ -81,7 +81,7 @@ def mean_distance(rows: pd.DataFrame) -> float:
     return sum(pairs) / len(pairs)
 
 
-def make_section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[MeasureResult, list[Job]] | None:
+def make_section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[MeasureResult, list[FigureJob]] | None:
     """The section and its figures; None where fewer than two tasks were measured."""
     routings = summarize(table)
     if not routings:
@@ -93,9 +93,9 @@ def make_section(table: pd.DataFrame, study: Study, folder: Path) -> tuple[Measu
         tables=(make_table(routings),),
         summary=to_frame(table),
     )
-    variants = study.to_show([routing.variant for routing in routings], MAX_FIGURES)
+    variants = study.select_variants([routing.variant for routing in routings], MAX_FIGURES)
     figures = [
-        Job(draw=routing_figure.draw, args=(number, routing.variant, routing.seed, routing.matrices, folder))
+        FigureJob(draw=routing_figure.draw, args=(number, routing.variant, routing.seed, routing.matrices, folder))
         for number, routing in enumerate((routing for routing in routings if routing.variant in variants), start=1)
     ]
     return section, figures
@@ -135,11 +135,11 @@ def make_table(routings: tuple[Routing, ...]) -> Table:
         for layer in routing.layers:
             matrix = routing.matrices[layer]
             top_experts = [
-                words(f"{matrix.loc[c].idxmax()} ({matrix.loc[c].max():.0%})" if c in matrix.index else "-")
+                text_cell(f"{matrix.loc[c].idxmax()} ({matrix.loc[c].max():.0%})" if c in matrix.index else "-")
                 for c in conditions
             ]
             distance = intervals.value_cell(intervals.estimate(routing.distances, routing.variant, layer), 2)
-            rows.append((words(routing.variant), words(layer), distance, *top_experts))
+            rows.append((text_cell(routing.variant), text_cell(layer), distance, *top_experts))
     return Table(
         title=message("Experts by router and condition"),
         caption=message(

@@ -13,7 +13,7 @@ import pandas as pd
 from reports import schema
 from reports.convergence import TaskConvergence
 from reports.document import Table
-from reports.figure_jobs import Figures, Job
+from reports.figure_jobs import FigureJob, Figures
 from reports.figures import information as information_figures
 from reports.figures import interference as interference_figures
 from reports.figures import levels as levels_figures
@@ -37,8 +37,7 @@ from reports.measures import (
 from reports.measures.load import Measures, load_measures
 from reports.measures.plateau import learned_tasks
 from reports.measures.result import MeasureResult
-from reports.messages import listed, message, series, with_labels
-from reports.messages import sentences as texts
+from reports.messages import join_and, join_clauses, join_sentences, message, with_labels
 from reports.stats import Analysis
 from reports.study import Study
 
@@ -68,7 +67,7 @@ class MeasureResults:
 
     sections: tuple[MeasureResult, ...] = ()
     problems: tuple[str, ...] = ()
-    jobs: Mapping[str, Sequence[Job]] = field(default_factory=dict)
+    jobs: Mapping[str, Sequence[FigureJob]] = field(default_factory=dict)
 
     @property
     def training(self) -> tuple[MeasureResult, ...]:
@@ -108,16 +107,16 @@ class _Inputs:
     psnr: Analysis
     folder: Path
 
-    def jobs(self, result: object, *draws: Callable[..., Any]) -> list[Job]:
+    def jobs(self, result: object, *draws: Callable[..., Any]) -> list[FigureJob]:
         """The jobs that draw figures of a measure's summary."""
-        return [Job(draw=draw, args=(result, self.study, self.folder)) for draw in draws]
+        return [FigureJob(draw=draw, args=(result, self.study, self.folder)) for draw in draws]
 
 
 MAX_SEPARATION_VARIANTS = 3
 """Variants that the sentences on separation are about; its table has all."""
 
 SectionWithJobs = (
-    tuple[MeasureResult, list[Job]] | None
+    tuple[MeasureResult, list[FigureJob]] | None
 )  # a section and its figures; None where there is too little for it
 
 
@@ -146,11 +145,11 @@ def show_measures(
             section_with_jobs = make(inputs)
         except Exception as error:  # bad content of one measure must not cost the rest of the report
             reason = f"{type(error).__name__}: {error}"
-            problems.append(message("{names} could not be summed up: {why}", names=listed(present), why=reason))
+            problems.append(message("{names} could not be summed up: {reason}", names=join_and(present), reason=reason))
             continue
         if section_with_jobs is None:
             if len(present) == len(names) == 1:
-                problems.append(message("{names} holds too few rows to summarise.", names=listed(present)))
+                problems.append(message("{names} holds too few rows to summarise.", names=join_and(present)))
             continue
         section, jobs[section_with_jobs[0].name] = section_with_jobs
         sections.append(replace(section, note=_measurement_note(measures, present)))
@@ -185,7 +184,7 @@ def _make_section(
     sentences: Iterable[str],
     tables: Iterable[Table],
     summary: pd.DataFrame,
-    jobs: Iterable[Job] = (),
+    jobs: Iterable[FigureJob] = (),
 ) -> SectionWithJobs:
     section = MeasureResult(name=name, title=title, sentences=tuple(sentences), tables=tuple(tables), summary=summary)
     return section, list(jobs)
@@ -195,10 +194,10 @@ def _prompts_section(inputs: _Inputs) -> SectionWithJobs:
     costs = prompts.summarize(inputs.measures.tables["prompts"])
     if costs is None:
         return None
-    shown = inputs.study.to_show(costs.variants, 1)
+    variants = inputs.study.select_variants(costs.variants, 1)
     title, jobs = message("What a wrong prompt costs"), inputs.jobs(costs, prompts_figures.draw)
     return _make_section(
-        "prompts", title, prompts.sentences(costs, shown), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
+        "prompts", title, prompts.sentences(costs, variants), [prompts.make_table(costs)], prompts.to_frame(costs), jobs
     )
 
 
@@ -222,7 +221,7 @@ def _separation_section(inputs: _Inputs) -> SectionWithJobs:
     return _make_section(
         SEPARATION,
         title,
-        separation.sentences(controls, inputs.study.to_show(controls.last, MAX_SEPARATION_VARIANTS)),
+        separation.sentences(controls, inputs.study.select_variants(controls.last, MAX_SEPARATION_VARIANTS)),
         separation.make_tables(controls),
         separation.to_frame(controls),
     )
@@ -322,8 +321,8 @@ def _measurement_note(measures: Measures, names: list[str]) -> str:
             for key, value in values
             if value != _UNLIMITED
         ]
-        lines += [message("Settings: {settings}.", settings=series(settings))] if settings else []
-    return texts(dict.fromkeys(lines))
+        lines += [message("Settings: {settings}.", settings=join_clauses(settings))] if settings else []
+    return join_sentences(dict.fromkeys(lines))
 
 
 def _format_run_count(count: int, runs: int) -> str:

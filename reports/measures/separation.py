@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reports.document import Cell, Column, Table, rows_of, text_column, words
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.feature_separation import SIMILAR_SHARE, above_chance
 from reports.measures import intervals
-from reports.messages import listed, message
+from reports.messages import join_and, message
 
 PARTIAL = 0.5
 MIN_SEPARATION = 0.1
@@ -65,14 +65,14 @@ def summarize(table: pd.DataFrame) -> Controls | None:
     return Controls(values=values, last=last)
 
 
-def sentences(controls: Controls, shown: Sequence[str] = ()) -> list[str]:
+def sentences(controls: Controls, variants: Sequence[str] = ()) -> list[str]:
     """The conclusion from the controls, one sentence for all variants with the same one.
 
-    `shown`: the variants that the sentences are about, all where it is empty; the table has every variant.
+    `variants`: those that the sentences are about, all where it is empty; the table has every variant.
     """
     verdicts: dict[tuple[str, str, str], list[str]] = {}
     for variant, layer in controls.last.items():
-        kind = _classify(controls, variant, layer) if not shown or variant in shown else None
+        kind = _classify(controls, variant, layer) if not variants or variant in variants else None
         if kind is not None:
             verdicts.setdefault((layer, *kind), []).append(variant)
     lines = [
@@ -102,19 +102,19 @@ def _classify(controls: Controls, variant: str, layer: str) -> tuple[str, str] |
 
 
 def _conclusion(compared: str, follows: str) -> str:
-    evidence: dict[str, str] = {
+    texts: dict[str, str] = {
         "": message("the degraded input"),
         "prompt": message("the prompt"),
         "both": message("the prompt more than the degradation"),
         "degradation": message("the degradation"),
         "neither": message("what only the right prompt brings"),
     }
-    subject = evidence[follows]
+    evidence = texts[follows]
     if compared == "as well":
-        return message("the separation shows {what}, not something learned", what=subject)
+        return message("the separation shows {evidence}, not something learned", evidence=evidence)
     if compared == "in part":
-        return message("the separation shows {what}, and most of it needs no training", what=subject)
-    return message("the separation is learned, and shows {what}", what=subject)
+        return message("the separation shows {evidence}, and most of it needs no training", evidence=evidence)
+    return message("the separation is learned, and shows {evidence}", evidence=evidence)
 
 
 def _make_sentence(controls: Controls, names: list[str], layer: str, kind: tuple[str, str]) -> str:
@@ -127,13 +127,13 @@ def _make_sentence(controls: Controls, names: list[str], layer: str, kind: tuple
     if compared == "none":
         return message(
             "In {names} ({layer}), features do not separate the degradations (purity {trained}, chance {chance}).",
-            names=listed(names),
+            names=join_and(names),
             layer=layer,
             trained=purity_range(_TRAINED),
             chance=purity_range(_TRAINED, 1),
         )
     values = {
-        "names": listed(names),
+        "names": join_and(names),
         "layer": layer,
         "trained": purity_range(_TRAINED),
         "untrained": purity_range(_UNTRAINED),
@@ -169,12 +169,12 @@ def make_tables(controls: Controls) -> list[Table]:
         purities = [controls.purity(variant, layer, setting) for setting in SETTINGS]
         chance = next((p[1] for p in purities if p is not None), float("nan"))
         cells = [_number(p[0] if p is not None else float("nan")) for p in purities]
-        rows.append((words(variant), words(layer), *cells, _number(chance)))
+        rows.append((text_cell(variant), text_cell(layer), *cells, _number(chance)))
     all_rows = [
         (
-            words(str(row["variant"])),
-            words(str(row["layer"])),
-            words(SETTINGS.get((row["setting"], row["by"]), f"{row['setting']}, {row['by']}")),
+            text_cell(str(row["variant"])),
+            text_cell(str(row["layer"])),
+            text_cell(SETTINGS.get((row["setting"], row["by"]), f"{row['setting']}, {row['by']}")),
             _number(float(row["silhouette"])),
             _number(float(row["purity"])),
             _number(float(row["chance"])),
@@ -212,13 +212,13 @@ def make_tables(controls: Controls) -> list[Table]:
                 Column(head=message("Patches")),
             ),
             rows=rows_of(all_rows),
-            is_folded=True,
+            is_collapsed=True,
         ),
     ]
 
 
 def _number(value: float) -> Cell:
-    return words(message("not measured")) if np.isnan(value) else Cell(text=intervals.number(value, 2), value=value)
+    return text_cell(message("not measured")) if np.isnan(value) else Cell(text=intervals.number(value, 2), value=value)
 
 
 def to_frame(controls: Controls) -> pd.DataFrame:

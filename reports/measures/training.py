@@ -13,8 +13,8 @@ from reports.convergence import (
     convergence_frame,
     convergence_sentences,
 )
-from reports.document import Cell, Column, Table, rows_of, text_column, words
-from reports.formatting import signed
+from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
+from reports.formatting import format_signed
 from reports.labels import condition_label
 from reports.measures.result import MeasureResult
 from reports.messages import message
@@ -43,7 +43,7 @@ def _make_table(learned: list[TaskConvergence]) -> Table:
         text_column(message("Status")),
     )
     return Table(
-        is_folded=True,
+        is_collapsed=True,
         title=message("Gain and plateau of each variant and task"),
         caption=message(
             "Past the plateau: at least {learned:g} dB over the degraded input on the test images, and less than "
@@ -54,12 +54,12 @@ def _make_table(learned: list[TaskConvergence]) -> Table:
         columns=heads,
         rows=rows_of(
             (
-                words(task.variant),
-                words(condition_label(task.task)),
-                Cell(text=signed(task.gain_db), value=task.gain_db),
-                _number(task.last_tenth_db, signed(task.last_tenth_db)),
+                text_cell(task.variant),
+                text_cell(condition_label(task.task)),
+                Cell(text=format_signed(task.gain_db), value=task.gain_db),
+                _number(task.last_tenth_db, format_signed(task.last_tenth_db)),
                 _number(task.steps_to_3_db, "" if math.isnan(task.steps_to_3_db) else f"{task.steps_to_3_db:,.0f}"),
-                words(task.status),
+                text_cell(task.status),
             )
             for task in learned
         ),
@@ -67,4 +67,4 @@ def _make_table(learned: list[TaskConvergence]) -> Table:
 
 
 def _number(value: float, text: str) -> Cell:
-    return words("\N{EN DASH}") if math.isnan(value) else Cell(text=text, value=value)
+    return text_cell("\N{EN DASH}") if math.isnan(value) else Cell(text=text, value=value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports import schema
 from reports.convergence import TaskConvergence
 from reports.divergence import diverged_runs
-from reports.messages import listed, message, ngettext
+from reports.messages import join_and, message, ngettext
 from reports.run_state import Status
 from reports.stats import AVERAGE, Scores
 from reports.study import Study
@@ -58,7 +58,7 @@ def _training_chips(study: Study, learning: Sequence[TaskConvergence]) -> list[C
         items.append(Chip(text=text, is_warning=True))
     diverged = diverged_runs(study)
     if diverged:
-        labels = listed(list(dict.fromkeys(study.label(run.variant) for run in diverged)))
+        labels = join_and(list(dict.fromkeys(study.label(run.variant) for run in diverged)))
         text = ngettext("{n} run diverged: {names}", "{n} runs diverged: {names}", len(diverged), names=labels)
         items.append(Chip(text=text, is_warning=True))
     return items

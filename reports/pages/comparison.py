@@ -15,8 +15,8 @@ from reports.document import (
     Cell,
     Code,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Figure,
     Picture,
     Row,
@@ -24,14 +24,14 @@ from reports.document import (
     Summary,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.document.html import write_html
 from reports.figures import changes as figure
 from reports.figures import style
 from reports.files import write_csv
-from reports.formatting import format_estimate, format_p, format_quantity, format_size, list_names, signed
+from reports.formatting import format_estimate, format_p, format_quantity, format_signed, format_size, list_names
 from reports.labels import condition_label
 from reports.language import languages
 from reports.messages import message, ngettext, stored_text
@@ -119,7 +119,7 @@ def _settings_section(comparison: Comparison) -> Section:
                 name="settings",
                 title=message("Settings that differ"),
                 columns=tuple(map(text_column, columns)),
-                rows=tuple(Row(cells=tuple(map(words, line))) for line in comparison.settings),
+                rows=tuple(Row(cells=tuple(map(text_cell, line))) for line in comparison.settings),
                 has_title=False,
                 is_sortable=False,
                 style="wrapped",
@@ -128,7 +128,7 @@ def _settings_section(comparison: Comparison) -> Section:
     else:
         blocks.append(Text(text=message("All other recorded settings are identical too.")))
     verdicts = (message("Verdict before"), message("Verdict after"))
-    blocks.append(Facts(facts=list(zip(verdicts, comparison.headlines, strict=True))))
+    blocks.append(DescriptionList(facts=list(zip(verdicts, comparison.headlines, strict=True))))
     title, short = message("Differences in settings"), message("Settings")
     return Section(name="terms", title=title, short=short, blocks=blocks)
 
@@ -143,12 +143,12 @@ def averages_table(comparison: Comparison) -> Table:
         unpaired = () if change.seeds_paired else (message("not paired"),)
         p = "\N{EN DASH}" if change.same_runs else format_p(change.p_adjusted)
         cells = [
-            words(change.variant),
+            text_cell(change.variant),
             Cell(text=f"{change.before:.2f}", value=change.before),
             Cell(text=f"{change.after:.2f}", value=change.after),
             Cell(text=format_estimate(e), value=e.value, style="strong" if change.is_significant else ""),
             Cell(text=p, value=change.p_adjusted),
-            words(change.significance),
+            text_cell(change.significance),
             Cell(text=str(e.n_seeds), value=e.n_seeds, below=unpaired),
             Cell(text=str(change.n_images), value=change.n_images),
         ]
@@ -182,7 +182,7 @@ def conditions_table(comparison: Comparison) -> Table:
     for change in comparison.changes[schema.PSNR]:
         by_variant.setdefault(change.variant, {})[change.condition] = change
     rows = [
-        Row(cells=(words(variant), *(_condition_cell(changes[c]) for c in comparison.conditions)))
+        Row(cells=(text_cell(variant), *(_condition_cell(changes[c]) for c in comparison.conditions)))
         for variant, changes in by_variant.items()
     ]
     return Table(
@@ -210,7 +210,10 @@ def _condition_cell(change: VariantChange) -> Cell:
     )
     if change.same_runs:
         return Cell(text=message("same"), value=e.value, hover=hover)
-    text, interval = signed(e.value) + ("*" if style else ""), f"[{signed(e.low)}, {signed(e.high)}]"
+    text, interval = (
+        format_signed(e.value) + ("*" if style else ""),
+        f"[{format_signed(e.low)}, {format_signed(e.high)}]",
+    )
     return Cell(text=text, value=e.value, below=(interval,), hover=hover, style=style)
 
 

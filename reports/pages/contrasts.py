@@ -6,10 +6,10 @@ import math
 from dataclasses import replace
 
 from reports.contrasts import ContrastResult, Contrasts
-from reports.document import Cell, Column, Row, Table, text_column, words
-from reports.formatting import format_estimate, format_p, format_seeds_needed, format_size, signed
+from reports.document import Cell, Column, Row, Table, text_cell, text_column
+from reports.formatting import format_estimate, format_p, format_seeds_needed, format_signed, format_size
 from reports.labels import task_heading
-from reports.messages import message, sentences
+from reports.messages import join_sentences, message
 from reports.pairs import PairDifference
 from reports.study import Study
 from reports.verdict import Verdict
@@ -50,10 +50,10 @@ def contrasts_table(verdict: Verdict) -> Table:
     rows = []
     for tested, tested_here in zip(planned.in_column(), same_images, strict=True):
         cells = [
-            words(tested.contrast.label),
+            text_cell(tested.contrast.label),
             _estimate_cell(tested),
             Cell(text=format_p(tested.p_adjusted), value=tested.p_adjusted),
-            words(_significance(tested)),
+            text_cell(_significance(tested)),
         ]
         if has_same_images:
             cells.append(_estimate_cell(tested_here))
@@ -65,7 +65,7 @@ def contrasts_table(verdict: Verdict) -> Table:
         title=message("Planned contrasts"),
         columns=tuple(columns),
         rows=tuple(rows),
-        caption=sentences(caption),
+        caption=join_sentences(caption),
         notes=tuple(notes),
         has_title=False,
         style="pairs",
@@ -84,8 +84,8 @@ def _estimate_cell(tested: ContrastResult, *, is_stacked: bool = False) -> Cell:
     cell = Cell(text=format_estimate(estimate), value=tested.estimate.value, hover=_test_details(tested))
     if not is_stacked or math.isnan(estimate.low):
         return cell
-    interval = f"[{signed(estimate.low)}, {signed(estimate.high)}]"
-    return replace(cell, text=signed(estimate.value), below=(interval,))
+    interval = f"[{format_signed(estimate.low)}, {format_signed(estimate.high)}]"
+    return replace(cell, text=format_signed(estimate.value), below=(interval,))
 
 
 def _seeds_cell(tested: ContrastResult) -> Cell:
@@ -103,7 +103,7 @@ def contrasts_by_task(planned: Contrasts) -> Table:
             replace(_estimate_cell(result, is_stacked=True), style="strong" if result.differs else "")
             for result in planned.by_task(tested.contrast).values()
         ]
-        rows.append(Row(cells=(words(tested.contrast.label), *cells)))
+        rows.append(Row(cells=(text_cell(tested.contrast.label), *cells)))
     return Table(
         name="by-task",
         title=message("Planned contrasts by task"),
@@ -129,8 +129,8 @@ def pairs_table(study: Study, pairs: tuple[PairDifference, ...]) -> Table:
     rows = [
         Row(
             cells=(
-                words(study.label(pair.first)),
-                words(study.label(pair.second), style="name"),
+                text_cell(study.label(pair.first)),
+                text_cell(study.label(pair.second), style="name"),
                 Cell(text=format_estimate(pair.estimate), value=pair.estimate.value, hover=_test_details(pair)),
                 Cell(text=format_p(pair.estimate.p), value=pair.estimate.p),
             )
@@ -151,7 +151,7 @@ def pairs_table(study: Study, pairs: tuple[PairDifference, ...]) -> Table:
             "Difference of the PSNR averaged over the columns, for new photographs, with its unadjusted 95% interval "
             "and p. Exploratory, not tested: some of many such intervals exclude zero by chance."
         ),
-        is_folded=True,
+        is_collapsed=True,
         style="pairs",
     )
 

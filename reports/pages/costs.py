@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.costs import FORWARD, TRAINING, Quality
+from reports.costs import FORWARD, TRAINING, ModelQuality
 from reports.document import (
     Block,
     Cell,
     Code,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Figure,
     Picture,
     Row,
     Section,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
-from reports.messages import comma, message, sentences
+from reports.messages import join_commas, join_sentences, message
 from reports.study import Study
 
 NOT_MEASURED = message("not measured")
@@ -52,7 +52,7 @@ def costs_document(
         remarks: of `cost_remarks`.
     """
     measured: list[Block] = [
-        Facts(facts=_measurement_facts(frame, study)),
+        DescriptionList(facts=_measurement_facts(frame, study)),
         *(Text(text=line, style="remark") for line in remarks),
     ]
     figures: list[Block] = [Figure(picture=picture) for picture in pictures]
@@ -119,7 +119,7 @@ def _measurement_facts(frame: pd.DataFrame, study: Study | None) -> list[tuple[s
     return [(name, text) for name, text in facts if text not in ("", "nan")]
 
 
-def cost_tables(frame: pd.DataFrame, quality: dict[str, Quality]) -> list[Table]:
+def cost_tables(frame: pd.DataFrame, quality: dict[str, ModelQuality]) -> list[Table]:
     """The table of sizes, then one of times and memory for each phase and precision."""
     tables = [_size_table(frame, quality)]
     for phase in (FORWARD, TRAINING):
@@ -129,7 +129,7 @@ def cost_tables(frame: pd.DataFrame, quality: dict[str, Quality]) -> list[Table]
     return tables
 
 
-def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
+def _size_table(frame: pd.DataFrame, quality: dict[str, ModelQuality]) -> Table:
     counted = frame.drop_duplicates(["model", "size_px"])
     sizes = sorted(counted["size_px"].unique())
     largest = int(sizes[-1])
@@ -139,13 +139,13 @@ def _size_table(frame: pd.DataFrame, quality: dict[str, Quality]) -> Table:
         by_size = {float(r["size_px"]): r for _, r in model_rows.iterrows()}
         largest_size = by_size[largest]
         cells = [
-            _quality_cell(quality.get(model, Quality())),
+            _quality_cell(quality.get(model, ModelQuality())),
             _number_cell(float(first["params"]) / 1e6, 3, ""),
             _number_cell(float(first["params_trained"]) / 1e6, 3, ""),
             *(_number_cell(float(r["macs"]) / 1e9, 2, str(r["macs_note"])) for r in map(by_size.__getitem__, sizes)),
             _number_cell(float(largest_size["macs_convolutions"]) / 1e9, 2, str(largest_size["macs_note"])),
             _number_cell(float(largest_size["macs_implementation"]) / 1e9, 2, str(largest_size["macs_note"])),
-            words(str(first["conditioning"]) or "-", hover=str(first["excluded_part"])),
+            text_cell(str(first["conditioning"]) or "-", hover=str(first["excluded_part"])),
         ]
         rows.append(_model_row(model, first, cells))
     heads = [
@@ -196,7 +196,7 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
             cells += [_measured_cell(by_size.loc[s], value, digits, reason_column) for s in sizes]
         rows.append(_model_row(model, model_rows.iloc[0], cells))
     heads = [
-        message("{what}, {px} px", what=quantity, px=f"{size:.0f}")
+        message("{quantity}, {px} px", quantity=quantity, px=f"{size:.0f}")
         for quantity in (
             message("Latency (ms)"),
             message("Images/s, batch size {n}", n=batch),
@@ -216,7 +216,7 @@ def _speed_table(frame: pd.DataFrame, phase: str, precision: str) -> Table:
     return Table(
         name=f"{phase.split()[0]}-{precision}",
         title=message("{title} autocast", title=title) if precision == "bf16" else title,
-        caption=sentences([step, latency, _repeats_text(frame), memory]),
+        caption=join_sentences([step, latency, _repeats_text(frame), memory]),
         columns=(text_column(message("Model")), *(Column(head=head) for head in heads)),
         rows=tuple(rows),
         notes=_reason_notes(
@@ -237,7 +237,7 @@ def _by_model(frame: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
 
 def _model_row(model: str, first: pd.Series, cells: list[Cell]) -> Row:
     aliases = tuple(f"= {alias}" for alias in str(first["aliases"]).split(";") if alias)
-    return Row(cells=(words(model, below=aliases), *cells), name=model)
+    return Row(cells=(text_cell(model, below=aliases), *cells), name=model)
 
 
 def _number_cell(value: float, digits: int, reason: str) -> Cell:
@@ -255,7 +255,7 @@ def _format_number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _quality_cell(quality: Quality) -> Cell:
+def _quality_cell(quality: ModelQuality) -> Cell:
     if math.isnan(quality.psnr_db):
         return Cell(text=quality.instead, hover=quality.hover)
     return Cell(text=f"{quality.psnr_db:.2f}", value=quality.psnr_db, hover=quality.hover)
@@ -290,11 +290,13 @@ def _reason_notes(frame: pd.DataFrame, columns: dict[str, str]) -> tuple[str, ..
                 quantities.setdefault(reason, {})[quantity] = None
     notes: list[str] = []
     for reason, names in models.items():
-        values = {"models": ", ".join(names), "why": reason.rstrip(".")}
+        values = {"models": ", ".join(names), "reason": reason.rstrip(".")}
         if len(quantities[reason]) < len(columns):
-            notes.append(message("{what} of {models}: {why}.", what=comma(quantities[reason]), **values))
+            notes.append(
+                message("{quantities} of {models}: {reason}.", quantities=join_commas(quantities[reason]), **values)
+            )
         else:
-            notes.append(message("{models}: {why}.", **values))
+            notes.append(message("{models}: {reason}.", **values))
     return tuple(notes)
 
 
@@ -311,12 +313,12 @@ def _counter_notes(frame: pd.DataFrame) -> tuple[str, ...]:
 def _uncounted_notes(frame: pd.DataFrame) -> tuple[str, ...]:
     groups = frame[frame["excluded_part"] != ""].groupby("excluded_part", sort=False)["model"]
     return tuple(
-        message("Not counted for {models}: {what}.", models=", ".join(dict.fromkeys(models)), what=str(encoders))
+        message("Not counted for {models}: {part}.", models=", ".join(dict.fromkeys(models)), part=str(encoders))
         for encoders, models in groups
     )
 
 
-def cost_remarks(frame: pd.DataFrame, quality: dict[str, Quality], study: Study | None) -> list[str]:
+def cost_remarks(frame: pd.DataFrame, quality: dict[str, ModelQuality], study: Study | None) -> list[str]:
     """Caveats of the measurements."""
     lines: list[str] = []
     if frame["budget"].iloc[0] == "demo":

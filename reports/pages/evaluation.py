@@ -10,20 +10,20 @@ from reports.document import (
     Block,
     Cell,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Row,
     Section,
     Summary,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
-from reports.formatting import signed
+from reports.formatting import format_signed
 from reports.guess_costs import format_number, guess_headline
 from reports.labels import condition_label
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.stats import AVERAGE
 
 _DASH = "\N{EN DASH}"
@@ -33,7 +33,11 @@ def evaluation_document(evaluation: Mapping[str, Any]) -> Document:
     """The page of an evaluation (the content of evaluation.json)."""
     guess = evaluation["guess"]
     sections = [
-        Section(name="what", title=message("Evaluation setup"), blocks=[Facts(facts=_evaluation_facts(evaluation))]),
+        Section(
+            name="what",
+            title=message("Evaluation setup"),
+            blocks=[DescriptionList(facts=_evaluation_facts(evaluation))],
+        ),
         Section(name="scores", title=message("Scores"), blocks=[scores_table(evaluation)]),
     ]
     if guess:
@@ -48,9 +52,9 @@ def scores_table(evaluation: Mapping[str, Any]) -> Table:
     rows = []
     for mean in evaluation["means"]:
         cells = [
-            words(condition_label(mean["condition"])),
-            words(str(mean["dataset"])),
-            words(str(mean["part"])) if "part" in mean else words(""),
+            text_cell(condition_label(mean["condition"])),
+            text_cell(str(mean["dataset"])),
+            text_cell(str(mean["part"])) if "part" in mean else text_cell(""),
             Cell(text=str(mean["images"]), value=mean["images"]),
             *(
                 Cell(text=format_number(mean[name], digits), value=mean[name])
@@ -87,7 +91,7 @@ def _guess_section(guess: Mapping[str, Any]) -> Section:
         "the true one. The classifier chose among the {n} conditions that the model supports: {names}. It was "
         "trained on the training images of these data: {images}.",
         n=len(guess["among"]),
-        names=comma(map(condition_label, guess["among"])),
+        names=join_commas(map(condition_label, guess["among"])),
         images=str(guess["classifier"]["trained_on"]),
     )
     blocks: list[Block] = [Summary(sentences=[guess_headline(dict(guess))]), Text(text=procedure), costs_table(guess)]
@@ -101,10 +105,12 @@ def costs_table(guess: Mapping[str, Any]) -> Table:
     for line in guess["costs"]:
         interval: str = _DASH
         if line["low_db"] is not None:
-            interval = message("{low} to {high}", low=signed(line["low_db"]), high=signed(line["high_db"]))
+            interval = message(
+                "{low} to {high}", low=format_signed(line["low_db"]), high=format_signed(line["high_db"])
+            )
             interval = message("none misclassified") if line["right"] == line["images"] else interval
         cells = [
-            words(condition_label(line["condition"])),
+            text_cell(condition_label(line["condition"])),
             Cell(text=message("{n} of {all}", n=line["right"], all=line["images"]), value=line["right"]),
             Cell(text=format_number(line["psnr_db"]), value=line["psnr_db"]),
             Cell(text=format_number(line["psnr_guess_db"]), value=line["psnr_guess_db"]),
@@ -157,7 +163,7 @@ def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
         rows=tuple(
             Row(
                 cells=(
-                    words(condition_label(true)),
+                    text_cell(condition_label(true)),
                     *(
                         _share_cell(count, sum(counts.values()), is_right=name == true)
                         for name, count in counts.items()
@@ -184,7 +190,7 @@ def _share_cell(count: int, total: int, *, is_right: bool) -> Cell:
 
 
 def _format_signed(value: float | None) -> str:
-    return _DASH if value is None else signed(value)
+    return _DASH if value is None else format_signed(value)
 
 
 def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -217,4 +223,4 @@ def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _rejected_images(evaluation: Mapping[str, Any]) -> str:
     rejected = [f"{image['image']} ({image['reason']})" for image in evaluation.get("refused", ())]
-    return series(rejected) if rejected else ""
+    return join_clauses(rejected) if rejected else ""

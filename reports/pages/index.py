@@ -23,14 +23,14 @@ from reports.document import (
     Section,
     Table,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.document.html import write_html
 from reports.formatting import format_estimate
 from reports.language import languages
 from reports.load import check_comparable, find_runs, find_studies, load_study
-from reports.messages import comma, message, ngettext, stored_text
+from reports.messages import join_commas, message, ngettext, stored_text
 from reports.run_folder import read_json
 from reports.run_state import Status
 from reports.stats import AVERAGE
@@ -168,24 +168,24 @@ def studies_table(lines: Sequence[StudyRow]) -> Table:
 def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
     title = stored_text(line.title) if line.title else line.folder
     no_report = () if line.report else (message("no report yet: run python -m reports study on this folder"),)
-    contrast = words("\N{EN DASH}")
+    contrast = text_cell("\N{EN DASH}")
     if line.contrast is not None:
         value, low, high = line.contrast.estimate.value, *_interval_bounds(line.contrast)
-        contrast = words(
+        contrast = text_cell(
             line.contrast.contrast.label,
             below=(format_estimate(line.contrast.simultaneous),),
             interval=Interval(value=value, low=low, high=high, limit=limit),
             style="words",
         )
     return (
-        words(
+        text_cell(
             title,
             href=line.report,
             below=(line.folder, *no_report),
             hover=stored_text(line.question) if line.question else "",
         ),
         contrast,
-        words(
+        text_cell(
             line.problem or _verdict_text(line),
             style=f"words {'problem' if line.problem else line.verdict}",
             hover=line.headline,
@@ -196,9 +196,9 @@ def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
             value=line.n_done,
             below=(line.unfinished,) if line.unfinished else (),
         ),
-        words(line.date or "\N{EN DASH}", style="day"),
-        words(line.budget),
-        words(line.data),
+        text_cell(line.date or "\N{EN DASH}", style="day"),
+        text_cell(line.budget),
+        text_cell(line.data),
     )
 
 
@@ -254,7 +254,7 @@ def read_study_row(folder: Path, out: Path) -> StudyRow:
         date=_last_day(full_study),
         n_done=status[Status.DONE],
         n_planned=len(full_study.runs),
-        unfinished=comma(unfinished) if unfinished else "",
+        unfinished=join_commas(unfinished) if unfinished else "",
         seeds=len({entry.seed for entry in full_study.entries}),
         headline=headline,
         verdict=verdict,

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from reports import schema
-from reports.document import Cell, Column, Number, Row, Table, text_column, words
+from reports.document import Cell, Column, Number, Row, Table, text_cell, text_column
 from reports.document.latex import to_latex
-from reports.formatting import metric_note, signed
+from reports.formatting import format_signed, metric_note
 from reports.labels import condition_label, strength_label, task_heading
-from reports.messages import joined, message, sentences
+from reports.messages import join_sentences, join_texts, message
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Study
 from reports.tables import ResultRow, ResultTable
@@ -40,22 +40,24 @@ def all_metrics(table: ResultTable, name: str = "result") -> Table:
     return _table(table, name, title=message("Result"), heads=heads, caption=table_caption(table), has_seeds=True)
 
 
-def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", origins: int | None = None) -> Table:
+def metric_table(
+    table: ResultTable, metric: schema.Metric, name: str = "result", provenance_index: int | None = None
+) -> Table:
     """One metric, columns of one task under one head; its LaTeX includes the standard deviation over seeds."""
     index = table.metrics.index(metric)
     rows = tuple(replace(row, cells=tuple(_metric_cell(cell, index) for cell in row.cells)) for row in table.rows)
-    metric_table = replace(table, rows=rows)
-    title = joined([metric_note((metric,)), _HIGHER if metric.higher_is_better else _LOWER], " ")
+    single_metric = replace(table, rows=rows)
+    title = join_texts([metric_note((metric,)), _HIGHER if metric.higher_is_better else _LOWER], " ")
     heads = column_heads(table.columns)
     page_table = _table(
-        metric_table, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
+        single_metric, f"{name}-{metric.name}", title=title, heads=heads, caption=table_caption(table, (metric,))
     )
     latex_table = _table(
-        metric_table,
+        single_metric,
         page_table.name,
         title=title,
         heads=heads,
-        caption=_latex_caption(metric_table),
+        caption=_latex_caption(single_metric),
         is_narrow=True,
         has_seeds=True,
     )
@@ -63,7 +65,9 @@ def one_metric(table: ResultTable, metric: schema.Metric, name: str = "result", 
     bare = tuple(replace(row, cells=(replace(row.cells[0], below=()), *row.cells[1:])) for row in latex_table.rows)
     latex = to_latex(_with_spreads(replace(latex_table, rows=bare), averages, is_narrow=True))
     page_table = _with_spreads(page_table, averages)
-    return replace(page_table, origins=origins, first_number=_first_score_column(page_table), latex=latex)
+    return replace(
+        page_table, provenance_index=provenance_index, first_number=_first_score_column(page_table), latex=latex
+    )
 
 
 def _first_score_column(table: Table) -> int:
@@ -100,7 +104,7 @@ def _latex_caption(table: ResultTable) -> str:
         lines.append("Averages \N{PLUS-MINUS SIGN} standard deviation over seeds.")
     if any(number.rank for number in numbers):
         lines.append(MARKS)
-    return sentences([*lines, *_averages_note(table)])
+    return join_sentences([*lines, *_averages_note(table)])
 
 
 def _averages_note(table: ResultTable) -> list[str]:
@@ -121,10 +125,10 @@ def difference_table(table: ResultTable, study: Study, name: str = "result") -> 
         cells = []
         for column in table.columns:
             gap = analysis.difference(row.variant, reference, column)
-            interval = f"[{signed(gap.low, metric.digits)}, {signed(gap.high, metric.digits)}]"
+            interval = f"[{format_signed(gap.low, metric.digits)}, {format_signed(gap.high, metric.digits)}]"
             cells.append(
                 Cell(
-                    text=signed(gap.value, metric.digits),
+                    text=format_signed(gap.value, metric.digits),
                     value=gap.value,
                     below=(interval,) if gap.low == gap.low else (),
                     style="strong" if gap.n_seeds > 1 and gap.excludes_zero else "",
@@ -182,7 +186,7 @@ def _table(
     n_finished = {row.n_seeds[0] for row in table.rows} - {0}
     trained, params, macs = ([row.sizes[n] for row in table.rows] for n in range(3))
     px = "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px))
-    seeds = [words(row.seeds_text) for row in table.rows]
+    seeds = [text_cell(row.seeds_text) for row in table.rows]
     parameters = [
         (Column(head=message("trained"), group=message("Params")), trained),
         (Column(head=message("all"), group=message("Params")), params if params != trained else []),
@@ -201,7 +205,7 @@ def _table(
     for n, row in enumerate(table.rows):
         cells = [
             _label(row, has_seed_note=not has_seeds and len(n_finished) > 1),
-            *(words(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
+            *(text_cell(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
             *row.cells,
         ]
         cells += [extra_cells[n] for _, extra_cells in non_empty]
@@ -244,12 +248,20 @@ def _label(row: ResultRow, *, has_seed_note: bool = False) -> Cell:
     has_note = has_seed_note and is_trained and 0 < done < planned
     below += (message("{n} of {all} seeds", n=done, all=planned),) if has_note else ()
     below += (message("below {reference}", reference=row.surpassed_by),) if row.surpassed_by else ()
-    return words(row.label, below=below, hover="" if row.is_input else row.variant)
+    return text_cell(row.label, below=below, hover="" if row.is_input else row.variant)
 
 
 def _metric_cell(cell: Cell, index: int) -> Cell:
     number: Number = cell.numbers[index]
     return replace(cell, numbers=(number,), text=cell.text or ("" if number.text else "-"))
+
+
+def page_caption(table: ResultTable) -> str:
+    """The caption above the tabs of a page."""
+    if not any(number.spread for row in table.rows for cell in row.cells for number in cell.numbers):
+        return table_caption(table)
+    note = message("\N{PLUS-MINUS SIGN} below an average: standard deviation over seeds.")
+    return join_sentences([table_caption(table), note])
 
 
 def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> str:
@@ -260,6 +272,4 @@ def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> 
         protocol=table.protocol or message("unknown"),
         data=table.data,
     )
-    spreads = any(number.spread for row in table.rows for cell in row.cells for number in cell.numbers)
-    note = message("\N{PLUS-MINUS SIGN} below an average: standard deviation over seeds.")
-    return sentences([terms, MARKS, *_averages_note(table), *([note] if spreads else [])])
+    return join_sentences([terms, MARKS, *_averages_note(table)])

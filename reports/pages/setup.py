@@ -9,9 +9,9 @@ from typing import Any
 
 from reports import schema
 from reports.convergence import checkpoint_note
-from reports.document import Block, Cell, Code, Column, Fold, Row, Section, Table, Text, text_column, words
+from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
 from reports.load import name_of
-from reports.messages import joined, message, ngettext, sentences, stored_text
+from reports.messages import join_sentences, join_texts, message, ngettext, stored_text
 from reports.run_state import Status
 from reports.study import Run, Study
 
@@ -97,7 +97,7 @@ def caveats(study: Study) -> list[str]:
     if len(commits) > 1:
         lines.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))
     if len(budgets) > 1:
-        lines.append(message("The runs mix budgets: {which}.", which=joined(budgets, " | ")))
+        lines.append(message("The runs mix budgets: {which}.", which=join_texts(budgets, " | ")))
     if len(precisions) > 1:
         lines.append(message("The runs mix precisions: {which}.", which=" | ".join(precisions)))
     return [s for s in lines if s]
@@ -126,7 +126,7 @@ def runs_table(study: Study) -> Table:
             text_column(message("Commit")),
         ),
         rows=tuple(rows.values()),
-        caption=sentences(
+        caption=join_sentences(
             [message("Every run behind the numbers above. Step: that of the weights tested."), checkpoint_note(study)]
         ),
         has_title=False,
@@ -188,7 +188,7 @@ def unfinished_section(study: Study) -> Section | None:
         blocks.append(Text(lead=run.status.label, text=run.run_id, style=f"status {run.status.label}"))
         blocks += [Text(text=run.reason)] if run.reason else []
         traceback = str((run.error or {}).get("traceback", ""))
-        blocks += [Fold(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
+        blocks += [Collapsible(title=message("Traceback"), blocks=[Code(code=traceback)])] if traceback else []
     if not blocks:
         return None
     short = message("Unfinished ({n})", n=count_unfinished(study))
@@ -201,15 +201,15 @@ def _run_cells(run: Run, variant: str, seed: int) -> tuple[Cell, ...]:
     best, steps = summary.get("best_step"), summary.get("steps")
     commit = str(env.get("commit") or "")[:8] or str(env.get("suite") or "")  # an installed wheel has no commit
     return (
-        words(run.run_id, style="mono"),
-        words(variant),
+        text_cell(run.run_id, style="mono"),
+        text_cell(variant),
         Cell(text=str(seed), value=seed),
-        words(run.status.label, style=f"status {run.status.label}"),
-        words("" if steps is None else message("{n} of {all}", n=best, all=steps)),
+        text_cell(run.status.label, style=f"status {run.status.label}"),
+        text_cell("" if steps is None else message("{n} of {all}", n=best, all=steps)),
         Cell(text=duration(train_s), value=train_s),
-        words(duration(_as_float(summary.get("eval_wall_s")))),
-        words(str(env.get("device") or ""), style="device"),
-        words(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
+        text_cell(duration(_as_float(summary.get("eval_wall_s")))),
+        text_cell(str(env.get("device") or ""), style="device"),
+        text_cell(commit, style="mono", below=(message("+ uncommitted changes"),) if env.get("dirty") else ()),
     )
 
 
@@ -235,17 +235,17 @@ def _encoder_remark(encoder: str) -> str:
     if encoder.lower().startswith("clip"):
         return ""
     return message(
-        "Prompts were encoded by a substitute for CLIP ViT-B/32, the method's encoder: “{encoder}” ({what}). "
+        "Prompts were encoded by a substitute for CLIP ViT-B/32, the method's encoder: “{encoder}” ({note}). "
         "Variants that use prompts may perform better or worse with CLIP.",
         encoder=encoder,
-        what=_ENCODER_NOTES.get(encoder.lower(), message("which is not CLIP")),
+        note=_ENCODER_NOTES.get(encoder.lower(), message("which is not CLIP")),
     )
 
 
 def _data_text(data: dict[str, Any]) -> str:
     described = stored_text(str(data.get("description") or ""))
     checksum = message("checksum {sum}", sum=str(data["checksum"])[:12]) if data.get("checksum") else ""
-    return joined([t for t in (str(data.get("name") or ""), described, checksum) if t], " · ")
+    return join_texts([t for t in (str(data.get("name") or ""), described, checksum) if t], " · ")
 
 
 def _budget_text(values: dict[str, Any]) -> str:
@@ -260,9 +260,9 @@ def _budget_text(values: dict[str, Any]) -> str:
         if isinstance(value, list):
             parts = [_part_text(v) for v in value]
             separator = message(" then ") if any(isinstance(v, dict) for v in value) else ", "
-            value = joined(parts, separator)
-        parts_of_text.append(joined([key.replace("_", " "), value if isinstance(value, str) else str(value)], " "))
-    return joined(parts_of_text, " · ")
+            value = join_texts(parts, separator)
+        parts_of_text.append(join_texts([key.replace("_", " "), value if isinstance(value, str) else str(value)], " "))
+    return join_texts(parts_of_text, " · ")
 
 
 def _overrides_text(values: Any) -> str:
@@ -311,7 +311,7 @@ def reproduce_section(study: Study, *, has_measures: bool) -> Section:
         folder=schema.FIGURES_FOLDER,
     )
     measures = message("In {folder}/: the numbers of each measure.", folder=schema.MEASURES_FOLDER)
-    blocks.append(Text(text=sentences([beside, measures if has_measures else ""])))
+    blocks.append(Text(text=join_sentences([beside, measures if has_measures else ""])))
     return Section(name="again", title=message("Reproduce"), blocks=blocks)
 
 

@@ -11,11 +11,11 @@ from reports.document import (
     Block,
     Cell,
     Chips,
+    Collapsible,
     Column,
+    DescriptionList,
     Document,
-    Facts,
     Figure,
-    Fold,
     Items,
     Picture,
     Row,
@@ -25,13 +25,13 @@ from reports.document import (
     Tabs,
     Template,
     Text,
+    text_cell,
     text_column,
-    words,
 )
 from reports.figures.tsne import LayerSeparation, panel_label
 from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
-from reports.messages import message, sentences, stored_text, with_labels
+from reports.messages import join_sentences, message, stored_text, with_labels
 from reports.pages import result, setup
 from reports.pages.chips import chips
 from reports.pages.contrasts import contrasts_by_task, contrasts_table, pairs_table
@@ -40,7 +40,7 @@ from reports.study import Study
 from reports.subsets import Subset
 from reports.tables import ResultTable
 from reports.verdict import Verdict
-from reports.viewer.show import Interactive
+from reports.viewer.interactive import Interactive
 
 FIGURE_PREFIX = "figure-"
 """Prefix of the section of a plug-in's figure."""
@@ -123,12 +123,12 @@ class StudyReport:
             setup.unfinished_section(study),
             self._appendix(),
         ]
-        origins = Template(template="origins.html.j2", values={"origins": self.interactive.origins})
+        provenance = Template(template="origins.html.j2", values={"origins": self.interactive.provenance})
         return Document(
             title=stored_text(study.title),
             question=[stored_text(study.question)] if study.question else [],
             sections=[section for section in sections if section is not None],
-            end=[origins],
+            end=[provenance],
             scripts=SCRIPTS,
             styles=("interactive.css",),
         )
@@ -149,7 +149,7 @@ class StudyReport:
         if details:
             title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")
-            blocks.append(Fold(title=title, blocks=[Items(items=details)], is_open=is_open))
+            blocks.append(Collapsible(title=title, blocks=[Items(items=details)], is_open=is_open))
         return Section(name="short", title=message("Summary"), blocks=blocks)
 
     def _result(self) -> Section:
@@ -158,7 +158,7 @@ class StudyReport:
         if verdict.contrasts.in_column():
             tables = [contrasts_table(verdict)]
             tables += [contrasts_by_task(verdict.contrasts)] if verdict.contrasts.tasks else []
-            blocks.append(Fold(title=message("Planned contrasts in numbers"), blocks=tables))
+            blocks.append(Collapsible(title=message("Planned contrasts in numbers"), blocks=tables))
         blocks += [pairs_table(self.study, verdict.pairs)] if verdict.pairs else []
         return Section(name="result", title=message("Result"), blocks=blocks)
 
@@ -185,7 +185,7 @@ class StudyReport:
         gallery, problems = self.interactive.gallery, self.interactive.problems
         blocks: list[Block] = []
         if "gallery" in problems:
-            reason = message("The images could not be prepared: {why}", why=problems["gallery"])
+            reason = message("The images could not be prepared: {reason}", reason=problems["gallery"])
             blocks.append(Text(text=reason, style="remark"))
         if gallery.scenes:
             blocks.append(Template(template="gallery.html.j2", values={"gallery": gallery}))
@@ -213,7 +213,7 @@ class StudyReport:
             name="mechanism",
             title=message("Inside the network"),
             blocks=[section for section in sections if section is not None],
-            fold=message("Features, channel orders, masks and measures"),
+            collapsed_title=message("Features, channel orders, masks and measures"),
         )
 
     def _features(self) -> Section:
@@ -222,11 +222,11 @@ class StudyReport:
         blocks: list[Block] = []
         if controls and not self.figures.pictures.get("features"):
             first, *remaining = controls.sentences
-            blocks.append(Text(lead=first, text=sentences(remaining) if remaining else ""))
+            blocks.append(Text(lead=first, text=join_sentences(remaining) if remaining else ""))
         blocks += self.figures.blocks("features", message("No finished run has recorded features."))
         blocks += [*controls.numbered_tables, controls.note_text] if controls else []
         if "scatter" in self.interactive.problems:
-            reason = message("The scatter could not be prepared: {why}", why=self.interactive.problems["scatter"])
+            reason = message("The scatter could not be prepared: {reason}", reason=self.interactive.problems["scatter"])
             blocks.append(Text(text=reason, style="remark"))
         if self.interactive.scatter:
             blocks.append(Template(template="scatter.html.j2", values={"scatter": self.interactive.scatter}))
@@ -241,12 +241,12 @@ class StudyReport:
     def _appendix(self) -> Section:
         study = self.study
         remarks = [Text(text=remark, style="remark") for remark in setup.caveats(study)]
-        setup_blocks: list[Block] = [Facts(facts=setup.setup_facts(study)), *remarks]
+        setup_blocks: list[Block] = [DescriptionList(facts=setup.setup_facts(study)), *remarks]
         setup_blocks.append(Text(text=_ENGLISH_FIGURES, style="note translated"))
         return Section(
             name="appendix",
             title=message("Setup, runs, reproduction"),
-            fold=message("Settings, runs and commands"),
+            collapsed_title=message("Settings, runs and commands"),
             blocks=[
                 Section(name="asked", title=message("Setup"), blocks=setup_blocks),
                 Section(name="runs", title=message("Runs"), blocks=[setup.runs_table(study)]),
@@ -255,16 +255,16 @@ class StudyReport:
         )
 
 
-def result_blocks(table: ResultTable, study: Study, name: str, origins: int) -> list[Block]:
+def result_blocks(table: ResultTable, study: Study, name: str, provenance_index: int) -> list[Block]:
     """A table of results, a metric a tab, and the differences from the study's reference."""
-    tables = [(metric, result.one_metric(table, metric, name, origins)) for metric in table.metrics]
+    tables = [(metric, result.metric_table(table, metric, name, provenance_index)) for metric in table.metrics]
     tabs: list[tuple[str, Sequence[Block]]] = []
     tabs += [(metric.label, [replace(metric_table, caption="", notes=())]) for metric, metric_table in tables]
     difference = result.difference_table(table, study, name)
     tabs += [(message("Difference"), [difference])] if difference else []
     hint = message("A click or Enter on a number shows the runs behind it; arrow keys go from cell to cell.")
     return [
-        Text(text=result.table_caption(table), style="caption"),
+        Text(text=result.page_caption(table), style="caption"),
         Tabs(name=name, title=message("Metric"), tabs=tabs),
         Text(text=hint, style="note scripted"),
         *(Text(text=note, style="note") for note in table.notes),
@@ -277,8 +277,8 @@ def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table
     for layer_features in measured:
         scores = layer_features.separation
         cells = [
-            words(panel_label(study, layer_features)),
-            words(layer_features.layer),
+            text_cell(panel_label(study, layer_features)),
+            text_cell(layer_features.layer),
             Cell(text=str(layer_features.seed), value=layer_features.seed),
             _interval_cell(scores.silhouette, scores.silhouette_interval, 3),
             _interval_cell(scores.purity, scores.purity_interval, 2),
@@ -303,7 +303,7 @@ def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table
             "Measured in PCA space; 95% intervals over patches, without variance over training seeds. Chance is the "
             "purity of features that are independent of the condition."
         ),
-        is_folded=True,
+        is_collapsed=True,
     )
 
 

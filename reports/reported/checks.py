@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Literal
 
 from reports import schema
-from reports.messages import comma, message, series
+from reports.messages import join_clauses, join_commas, message
 from reports.reported.paper_tables import AVERAGE_COLUMN, SETTINGS
 from reports.reported.printed import ReportedRow, all_rows, last_digit_unit
 
@@ -97,12 +97,12 @@ def _average_flags(row: ReportedRow) -> list[Flag]:
             )
     flags_of_row = []
     if wrong:
-        text = message("average {told}; source: {source}.", told=series(wrong), source=cite(row))
+        text = message("average {mismatches}; source: {source}.", mismatches=join_clauses(wrong), source=cite(row))
         flags_of_row.append(_average_flag("average", row, text))
     if unchecked:
         text = message(
-            "average {told} stands without all of its cells; source: {source}.",
-            told=comma(unchecked),
+            "average {metrics} stands without all of its cells; source: {source}.",
+            metrics=join_commas(unchecked),
             source=cite(row),
         )
         flags_of_row.append(_average_flag("unchecked", row, text))
@@ -153,7 +153,7 @@ def _parameter_flags(rows: Sequence[ReportedRow]) -> list[Flag]:
     conflicts = []
     for method, printed in by_method.items():
         if _differ(list(printed.values())):
-            values = series(
+            values = join_clauses(
                 message("{size} M in {source} ({setting})", size=value, source=source, setting=setting)
                 for (setting, source), value in printed.items()
             )
@@ -165,7 +165,7 @@ def _parameter_flags(rows: Sequence[ReportedRow]) -> list[Flag]:
                     method=method,
                     dataset="",
                     sources=names,
-                    message=message("parameters: {told}.", told=values),
+                    message=message("parameters: {values}.", values=values),
                 )
             )
     return conflicts

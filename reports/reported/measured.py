@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from reports import schema
-from reports.document import Cell, Number, Row, words
+from reports.document import Cell, Number, Row, text_cell
 from reports.formatting import format_quantity
 from reports.load import name_of
-from reports.messages import comma, joined, message, series
+from reports.messages import join_clauses, join_commas, join_texts, message
 from reports.reported.column_means import ColumnMeans, column_means, mean_cells
 from reports.reported.comparison import ComparedCell, MetricComparison, compare
 from reports.reported.paper_tables import PaperColumn, Setting, method_of, protocol_for
@@ -94,8 +94,8 @@ def other_images_warning(study: Study, setting: Setting) -> list[str]:
         message(
             "Reported and measured numbers are on different images: the reported ones on {sets}, the measured ones of "
             "the result table on {names}. They can't be compared, and no difference is computed.",
-            sets=comma(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns)),
-            names=comma(map(str, rows["dataset"].unique())),
+            sets=join_commas(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns)),
+            names=join_commas(map(str, rows["dataset"].unique())),
         )
     ]
 
@@ -103,19 +103,19 @@ def other_images_warning(study: Study, setting: Setting) -> list[str]:
 def _rows(study: Study, grid: ColumnMeans, *, with_average: bool) -> tuple[Row, ...]:
     """The degraded input, then every planned variant, scored or not."""
     inputs = mean_cells(grid, "input", "", with_average=with_average)
-    rows = [source_row(words(INPUT_LABEL), inputs, message("measured"), is_fixed=True)]
+    rows = [source_row(text_cell(INPUT_LABEL), inputs, message("measured"), is_fixed=True)]
     for variant in study.variants:
         finished = study.done_runs_of(variant)
         ids = [run.run_id for run in finished]
         cells = mean_cells(grid, variant, "; ".join(ids), with_average=with_average)
-        label = words(_label(study, variant), hover=", ".join(ids))
+        label = text_cell(_label(study, variant), hover=", ".join(ids))
         rows.append(source_row(label, cells, _training_text(study, variant, finished)))
     return tuple(rows)
 
 
 def source_row(label: Cell, cells: Sequence[Cell], source: str, *, is_fixed: bool = False) -> Row:
     """A line of the table: of what it is, a cell a column, and where its numbers come from."""
-    return Row(cells=(label, *cells, words(source, style="aside")), is_fixed=is_fixed)
+    return Row(cells=(label, *cells, text_cell(source, style="aside")), is_fixed=is_fixed)
 
 
 def _label(study: Study, variant: str) -> str:
@@ -135,8 +135,8 @@ def _training_text(study: Study, variant: str, finished: Sequence[Run]) -> str:
     )
     budgets = dict.fromkeys(_budget_text(run) for run in finished)
     sizes = dict.fromkeys(_size_text(run) for run in finished)
-    parts = [seeds, *(joined(values, " | ") for values in (budgets, sizes) if any(values))]
-    return message("measured: {told}", told=series(parts))
+    parts = [seeds, *(join_texts(values, " | ") for values in (budgets, sizes) if any(values))]
+    return message("measured: {values}", values=join_clauses(parts))
 
 
 def _budget_text(run: Run) -> str:
@@ -171,13 +171,15 @@ def _incomplete(study: Study, setting: Setting, grid: ColumnMeans) -> tuple[list
     partial = [c for c in setting.columns if 0 < grid.counts.get(c.name, 0) != c.n_images]
     if not partial:
         return [c for c in setting.columns if not grid.counts.get(c.name)], []
-    names = comma(message("{name} ({n} of {all})", name=c.name, n=grid.counts[c.name], all=c.n_images) for c in partial)
+    names = join_commas(
+        message("{name} ({n} of {all})", name=c.name, n=grid.counts[c.name], all=c.n_images) for c in partial
+    )
     missing = [c for c in setting.columns if not grid.counts.get(c.name)]
     return [*partial, *missing], [
         message(
-            "Not on all images of the test set: {told}. For these columns reported and measured numbers are on "
+            "Not on all images of the test set: {names}. For these columns reported and measured numbers are on "
             "different images, and no difference is computed.",
-            told=names,
+            names=names,
         )
     ]
 
@@ -212,13 +214,13 @@ def _difference(variant: str, method: str, source: str, cells: dict[str, Compare
     compared = [c for c in cells.values() if c.reproduced is not None]
     reproduced = [c.dataset for c in compared if c.reproduced]
     n = len(compared)
-    reproduced_text = message("{n} of {all}: {names}", n=len(reproduced), all=n, names=comma(reproduced or [""]))
+    reproduced_text = message("{n} of {all}: {names}", n=len(reproduced), all=n, names=join_commas(reproduced or [""]))
     if not reproduced:
         reproduced_text = message("none of {n}", n=n)
     elif len(reproduced) == n:
         reproduced_text = message("all {n}", n=n)
     return source_row(
-        words(f"{variant} {MINUS} {method}"),
+        text_cell(f"{variant} {MINUS} {method}"),
         [_difference_cell(cells.get(name)) for name in setting.column_names],
         message("reported: {source}; reproduced: {which}", source=source, which=reproduced_text),
     )

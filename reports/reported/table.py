@@ -10,12 +10,25 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from reports import schema
-from reports.document import Block, Cell, Column, Fold, Items, Number, Row, Section, Table, Text, text_column, words
+from reports.document import (
+    Block,
+    Cell,
+    Collapsible,
+    Column,
+    Items,
+    Number,
+    Row,
+    Section,
+    Table,
+    Text,
+    text_cell,
+    text_column,
+)
 from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
 from reports.formatting import metric_note
 from reports.labels import latex, markdown
-from reports.messages import TransformedText, joined, message, sentences, series
+from reports.messages import TransformedText, join_clauses, join_sentences, join_texts, message
 from reports.reported.checks import Flag, cite, flags
 from reports.reported.measured import NOT_PRINTED, MeasuredTable, measured_tables, other_images_warning, source_row
 from reports.reported.paper_tables import NOT_TRAINED, Setting, find_setting
@@ -73,7 +86,7 @@ class ReportedTable:
             text_column(message("Source")),
         )
         rows = [row for group in self.groups for row in (Row(heading=group.title), *group.rows)]
-        caption = sentences([message("{clauses}.", clauses=metric_note()), MARKS])
+        caption = join_sentences([message("{clauses}.", clauses=metric_note()), MARKS])
         tables = [
             Table(
                 name="reported-1",
@@ -88,7 +101,7 @@ class ReportedTable:
         if self.others.rows:
             title, others = self.others.title, self.others.rows
             tables.append(
-                Table(name="reported-2", title=title, columns=columns, rows=others, caption=caption, is_folded=True)
+                Table(name="reported-2", title=title, columns=columns, rows=others, caption=caption, is_collapsed=True)
             )
         return tables
 
@@ -99,7 +112,7 @@ class ReportedTable:
         blocks += [*self.tables, *(Text(text=note, style="note") for note in self.notes)]
         if self.remarks:
             title = message("Inconsistencies in the reported rows")
-            blocks.append(Fold(title=title, blocks=[Items(items=self.remarks, is_numbered=True)]))
+            blocks.append(Collapsible(title=title, blocks=[Items(items=self.remarks, is_numbered=True)]))
         title = message("Reported numbers: {setting}", setting=TransformedText(self.setting.title, str.lower))
         return Section(name="reported", title=title, short=message("Reported numbers"), blocks=blocks)
 
@@ -107,7 +120,7 @@ class ReportedTable:
     def markdown(self) -> str:
         """Warnings, tables, notes and numbered remarks."""
         lines = [f"**{markdown(warning)}**\n" for warning in self.warnings]
-        lines += [to_markdown(table, with_title=table.is_folded) for table in self.tables]
+        lines += [to_markdown(table, with_title=table.is_collapsed) for table in self.tables]
         lines += [f"{markdown(note)}  " for note in self.notes]
         lines += ["", *(f"{number}. {markdown(remark)}" for number, remark in enumerate(self.remarks, start=1))]
         return "\n".join(lines).rstrip() + "\n"
@@ -189,7 +202,7 @@ def _reported_group(
     cells = _rank_cells([_printed_cells(row, setting) for row in rows])
     lines = tuple(
         source_row(
-            words(row.method, hover=_source_text(row), marks=marks.get((row.method, row.source), ())),
+            text_cell(row.method, hover=_source_text(row), marks=marks.get((row.method, row.source), ())),
             row_cells,
             message("reported: {source}", source=cite(row, "; ")),
         )
@@ -257,10 +270,10 @@ def _number_remarks(
                 method=method,
                 n=len(names),
                 columns=columns,
-                sources=series(names),
+                sources=join_clauses(names),
             )
         else:
-            text = message("{method}: {told}", method=method, told=first.message)
+            text = message("{method}: {conflict}", method=method, conflict=first.message)
         remarks.append(text)
         flagged_sources = {s for f in members for s in f.sources}
         for row in rows:
@@ -285,7 +298,7 @@ def _warnings(
     if not rows:
         tasks = {column.condition for column in setting.columns}
         missing_tasks = [name for condition, name in _LATER_TASKS.items() if condition not in tasks]
-        missing_text = joined(missing_tasks, message(" and no "))
+        missing_text = join_texts(missing_tasks, message(" and no "))
         lines.append(
             message(
                 "This table has no {tasks} and no reported numbers: {file} is empty because the published numbers "
@@ -326,7 +339,7 @@ def _notes(setting: Setting, rows: Sequence[ReportedRow]) -> tuple[str, ...]:
             ),
         )
     notes += [
-        message("{method} is not trained here: {why}.", method=name, why=reason)
+        message("{method} is not trained here: {reason}.", method=name, reason=reason)
         for name, reason in NOT_TRAINED.items()
         if name in {r.name for r in rows}
     ]

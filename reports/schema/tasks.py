@@ -66,7 +66,7 @@ class TaskStyle:
             raise ValueError(f"Task {style.name}: {len(style.strengths)} strengths have {len(style.shades)} shades.")
         return style
 
-    def shade(self, strength: int | None) -> str:
+    def colour_at(self, strength: int | None) -> str:
         """The colour at a strength: that of the first of `strengths` that is not below it, else of the last."""
         if strength is None or not self.shades:
             return self.colour

@@ -1,1 +1,1 @@
-"""What a reader can take hold of in the page: images, the way back from a number, the scatter of features."""
+"""The interactive parts of the page: the gallery of images, the provenance of a number, the scatter of features."""

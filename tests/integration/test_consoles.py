@@ -148,12 +148,12 @@ def test_places_that_can_not_be_read_or_written_are_one_line(tmp_path, words, sa
     assert "Errno" not in error
 
 
-@pytest.mark.parametrize("words_of", [datasets.console.words_of, reports.console.words_of])
-def test_the_systems_errors_in_words(words_of):
-    told = words_of(PermissionError(13, "Permission denied", "out/.study.json.ktac0p6z.part"), "--out")
+@pytest.mark.parametrize("format_error", [datasets.console.format_error, reports.console.format_error])
+def test_the_systems_errors_in_words(format_error):
+    told = format_error(PermissionError(13, "Permission denied", "out/.study.json.ktac0p6z.part"), "--out")
     assert told == "out: no permission: choose another place with --out."
-    assert words_of(OSError(28, "No space left on device", "a/b")) == "a/b: the disk is full."
-    assert words_of(ValueError("two\nlines")) == "two lines"
+    assert format_error(OSError(28, "No space left on device", "a/b")) == "a/b: the disk is full."
+    assert format_error(ValueError("two\nlines")) == "two lines"
 
 
 def test_both_consoles_are_the_same_file():

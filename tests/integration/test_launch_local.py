@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.launch import Launching, make_launcher
+from ablations.harness.launch import LaunchOptions, make_launcher
 from ablations.harness.launch import local as launch_local
 from ablations.harness.launch.job import Job, JobOptions, pending_jobs, write_crash_record
 from ablations.harness.lock import trace_file
@@ -115,10 +115,10 @@ def test_a_row_that_the_worker_wrote_stays(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Launching(launcher="locl"), "Did you mean 'local'?"),
-        (Launching(slurm=("partition=gpu",)), "--slurm goes with --launcher slurm"),
-        (Launching(launcher="slurm", ray_address="auto"), "--ray-address goes with --launcher ray"),
-        (Launching(gpus=1.0), "--gpus goes with"),
+        (LaunchOptions(launcher="locl"), "Did you mean 'local'?"),
+        (LaunchOptions(slurm=("partition=gpu",)), "--slurm goes with --launcher slurm"),
+        (LaunchOptions(launcher="slurm", ray_address="auto"), "--ray-address goes with --launcher ray"),
+        (LaunchOptions(gpus=1.0), "--gpus goes with"),
     ],
 )
 def test_settings_of_another_launcher_are_refused(options, message):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ablations.harness.launch import Launching, make_launcher
+from ablations.harness.launch import LaunchOptions, make_launcher
 from ablations.harness.launch.ray import RayLauncher, pack, unpack
 from reports.run_state import is_done
 from reports.schema import read_images
@@ -82,6 +82,6 @@ def test_a_packed_run_writes_nothing_outside_its_folder(tmp_path, name):
 
 
 def test_the_launcher_is_made_from_its_options():
-    made = make_launcher(Launching(launcher="ray", ray_address="auto", gpus=0.25), torch.device("cuda"))
+    made = make_launcher(LaunchOptions(launcher="ray", ray_address="auto", gpus=0.25), torch.device("cuda"))
     assert made == RayLauncher(address="auto", gpus=0.25)
-    assert make_launcher(Launching(launcher="ray"), torch.device("cuda")) == RayLauncher(gpus=1.0)
+    assert make_launcher(LaunchOptions(launcher="ray"), torch.device("cuda")) == RayLauncher(gpus=1.0)

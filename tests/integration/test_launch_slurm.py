@@ -14,7 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from ablations.harness.launch import Launching, make_launcher
+from ablations.harness.launch import LaunchOptions, make_launcher
 from ablations.harness.launch.job import JobOptions, MissingExtraError, import_extra, pending_jobs
 from ablations.harness.launch.slurm import SlurmLauncher
 from ablations.harness.progress import StudyProgress
@@ -114,7 +114,7 @@ def test_settings_that_could_be_misread_are_refused(settings, gpus, message):
 def test_without_slurm_the_error_is_one_line(tmp_path):
     plan = tiny_plan(only=("dfpir_g50",))
     with pytest.raises(ValueError, match="srun"):
-        launch(make_launcher(Launching(launcher="slurm"), CPU), tmp_path, plan)
+        launch(make_launcher(LaunchOptions(launcher="slurm"), CPU), tmp_path, plan)
 
 
 def test_a_missing_library_names_the_extra():

@@ -99,7 +99,7 @@ def test_measures_leave_the_run_as_it_is_and_are_taken_once(measured, monkeypatc
 
 
 def test_a_measure_that_fails_says_why_and_harms_no_other(measured, monkeypatch):
-    def broken(subject):
+    def broken(run):
         raise RuntimeError("no luck")
 
     monkeypatch.setitem(
@@ -155,8 +155,8 @@ def test_an_early_look_shows_the_last_tenth_that_all_begun_runs_reached(tmp_path
     study = load([report.parent])
     assert {run.summary["steps"] for run in study.runs.values()} == {4}
     assert study.variants == (first.variant, second.variant)
-    subject_then = read_images(tmp_path / "provisional" / "tenth-04" / first.run_id / "images.parquet")
-    assert not np.allclose(subject_then["value"], read_images(tmp_path / first.run_id / "images.parquet")["value"])
+    snapshot_images = read_images(tmp_path / "provisional" / "tenth-04" / first.run_id / "images.parquet")
+    assert not np.allclose(snapshot_images["value"], read_images(tmp_path / first.run_id / "images.parquet")["value"])
 
 
 def test_a_row_made_of_one_model_a_task(tmp_path):

@@ -68,8 +68,8 @@ def compiled(catalogue: Catalog) -> bytes:
 
 def main() -> int:
     """Bring the catalogue up to date; returns 1 where a text lacks its translation."""
-    catalogue = read() if PO.is_file() else Catalog(locale=LANGUAGE)
-    catalogue.update(extracted(), no_fuzzy_matching=True)
+    catalogue = read()
+    catalogue.update(extracted(), no_fuzzy_matching=True, update_creation_date=False)
     catalogue.obsolete.clear()
     with PO.open("wb") as file:
         write_po(file, catalogue, width=120, no_location=True, omit_header=False, sort_output=True)

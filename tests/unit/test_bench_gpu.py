@@ -13,7 +13,7 @@ from ablations.bench.gpu import command
 from ablations.bench.gpu.card import PROJECT, missing_packages
 from ablations.bench.gpu.runner import RESULT, ResultsLog, Step, results_in, run_steps, stop
 from ablations.bench.gpu.steps import StepFactory, csv_reader, make_steps, study_reader
-from ablations.bench.gpu.summary import is_good, read_results, summary
+from ablations.bench.gpu.summary import all_steps_ok, read_results, summary
 
 
 def step(name, code, limit_s=20.0, **options):
@@ -80,8 +80,8 @@ def test_whatever_a_step_does_its_line_is_left_and_the_rest_goes_on(tmp_path):
     assert by_name["late"]["value"] == 1
     assert by_name["left out"]["why"] == "for want of a GPU"
     assert "nothing of note" in (tmp_path / "output" / "silent.txt").read_text()
-    assert not is_good(rows)
-    assert is_good([row for row in rows if row["step"] in ("fine", "left out")])
+    assert not all_steps_ok(rows)
+    assert all_steps_ok([row for row in rows if row["step"] in ("fine", "left out")])
     text = summary(steps, rows)
     assert "| wrong | **not right** (1 of 1) |" in text
     assert "| late | **past its limit** |" in text
@@ -96,7 +96,7 @@ def test_no_time_left_is_a_line_each(tmp_path):
         "after 0": "no time left",
         "after 1": "no time left",
     }
-    assert is_good(rows[1:]), "what there was no time for is no fault"
+    assert all_steps_ok(rows[1:]), "what there was no time for is no fault"
 
 
 def test_what_a_late_step_started_ends_with_it(tmp_path):

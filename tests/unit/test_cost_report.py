@@ -9,7 +9,7 @@ import pytest
 
 from reports.__main__ import main as report_main
 from reports.cost_report import build_report
-from reports.costs import COST_COLUMNS, Quality, load_study_of, qualities, read_costs, write_costs
+from reports.costs import COST_COLUMNS, ModelQuality, load_study_of, qualities, read_costs, write_costs
 from reports.files import write_json
 from tests.support.fake_runs import gamma_study, run_id_of, write_done_marker, write_runs
 
@@ -56,7 +56,7 @@ def test_psnr_is_matched_by_name_and_size_and_never_made_up(tmp_path):
     assert "seed(s)" in found["dfpir_g90"].hover
     assert found["restormer"].instead == "not run at this size"
     assert math.isnan(found["restormer"].psnr_db)
-    assert found["<b>x</b>"] == Quality()
+    assert found["<b>x</b>"] == ModelQuality()
     assert found["<b>x</b>"].instead == "not run"
     other_name = made_up().replace({"model": {"dfpir_g90": "dfpir"}}).assign(aliases="dfpir_g90;dfpir_g95")
     assert qualities(other_name, study)["dfpir"].psnr_db == found["dfpir_g90"].psnr_db

@@ -250,7 +250,7 @@ def test_the_leak_of_the_fields_recipe_is_found():
         "the release of 320x480 crops",
         "the original release",
     }
-    assert report.seen_counts() == {
+    assert report.overlap_counts() == {
         ("rain100l-test", "bsd400"): (75, 25),
         ("cbsd68", "bsds500-val"): (68, 0),
         ("rain100l-test", "bsds500-val"): (25, 75),

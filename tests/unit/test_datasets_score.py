@@ -239,8 +239,8 @@ def test_three_quarters_of_rain100l_stand_in_the_denoising_list(tmp_path):
 
 def test_images_that_live_on_a_device_give_the_same_batches(root):
     bundle, resident = load_root(root), load_root(root)
-    assert not resident.keep_on("cpu", limit_bytes=10)
-    assert resident.keep_on("cpu")
+    assert not resident.cache_on_device("cpu", limit_bytes=10)
+    assert resident.cache_on_device("cpu")
     conditions = list(bundle.conditions) * 3
     for patch in (16, 200):  # 200: larger than the images, which are reflected
         seeds = list(range(len(conditions)))

@@ -27,18 +27,18 @@ CPU = torch.device("cpu")
 EFFORT = cost.TimingOptions(batch=2, repeats=3, limit_s=0.0)
 
 
-def subject(name, sizes=None):
+def benchmark_model(name, sizes=None):
     return benchmark_models(sizes or {}, [name])[0]
 
 
 def full_size_count(name, side):
-    found = subject(name)
+    benchmarked = benchmark_model(name)
     try:
-        model = build_benchmark_model(found)
+        model = build_benchmark_model(benchmarked)
     except baselines.MissingExtraError as error:
         pytest.skip(str(error))
     image = torch.rand(1, 3, side, side)
-    return model, count_macs(model, image, random_code(found, model, image, training=False))
+    return model, count_macs(model, image, random_code(benchmarked, model, image, training=False))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -163,20 +163,20 @@ def test_models_are_measured_once_each():
 def test_every_model_gets_a_code_that_it_takes(name):
     setting = {phase: cost.Measurement(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES}
     for phase in cost.PHASES:
-        cost.make_workload(subject(name, TINY), CPU, setting[phase], 2)()
+        cost.make_workload(benchmark_model(name, TINY), CPU, setting[phase], 2)()
 
 
 def test_a_training_step_changes_weights_and_a_forward_pass_does_not(monkeypatch):
     built = []
 
-    def keep(found):
-        built.append(build_benchmark_model(found))
+    def keep(benchmarked):
+        built.append(build_benchmark_model(benchmarked))
         return built[-1]
 
     monkeypatch.setattr(cost, "build_benchmark_model", keep)
     for phase, changes in (("forward", False), ("training step", True)):
         work = cost.make_workload(
-            subject("dfpir", TINY), CPU, cost.Measurement(phase=phase, size_px=64, precision="fp32"), 1
+            benchmark_model("dfpir", TINY), CPU, cost.Measurement(phase=phase, size_px=64, precision="fp32"), 1
         )
         before = built[-1].output.weight.detach().clone()
         work()
@@ -188,7 +188,7 @@ def test_rows_hold_numbers_or_reasons():
         cost.Measurement(phase="count", size_px=128),
         *(cost.Measurement(phase=phase, size_px=64, precision="fp32") for phase in cost.PHASES),
     ]
-    counted, forward, training = cost.measure(subject("nafnet", TINY), CPU, settings, EFFORT)
+    counted, forward, training = cost.measure(benchmark_model("nafnet", TINY), CPU, settings, EFFORT)
     assert counted["macs"] == pytest.approx(4 * forward["macs"], rel=0.01)
     assert "latency_ms" not in counted
     for row in (forward, training):
@@ -201,7 +201,7 @@ def test_rows_hold_numbers_or_reasons():
     for name, phase, why in (
         ("identity", 1, "returns its input"), ("classical", 2, "nothing to train"), ("tape", 1, "No code"),
     ):  # fmt: skip
-        row = cost.measure(subject(name, TINY), CPU, settings, EFFORT)[phase]
+        row = cost.measure(benchmark_model(name, TINY), CPU, settings, EFFORT)[phase]
         assert row["latency_note"].startswith("not measured: ")
         assert why in row["latency_note"]
         assert "latency_ms" not in row
@@ -213,14 +213,14 @@ def test_failures_become_reasons(monkeypatch):
 
     monkeypatch.setattr(cost, "make_workload", fails)
     monkeypatch.setattr(cost, "peak_memory", fails)
-    (row,) = cost.measure(subject("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64)], EFFORT)
+    (row,) = cost.measure(benchmark_model("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64)], EFFORT)
     assert {row[k] for k in ("latency_note", "images_per_s_note", "memory_note")} == {"not measured: out of memory"}
 
 
 def test_without_bf16_the_rows_say_so(monkeypatch):
     monkeypatch.setattr(cost, "has_bf16", lambda device: False)
     (row,) = cost.measure(
-        subject("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64, precision="bf16")], EFFORT
+        benchmark_model("nafnet", TINY), CPU, [cost.Measurement(phase="forward", size_px=64, precision="bf16")], EFFORT
     )
     assert "no bf16" in row["latency_note"]
 

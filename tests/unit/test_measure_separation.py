@@ -26,7 +26,7 @@ SPEC = tiny_plan("prompts", ("dfpir",)).specs[0]  # trained on all five tasks
 BUNDLE = load_data(SPEC)
 
 
-def subject(variant, patches=6):
+def load_variant(variant, patches=6):
     """A run of first weights that passes for trained."""
     config = model_config(variant, {"dim": 4, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1})
     evaluation = replace(SPEC.evaluation, probe_patches=patches)
@@ -46,7 +46,7 @@ def purities(found):
 
 
 def test_an_untrained_block_shows_the_prompt_that_was_told():
-    found = separation.feature_separation(subject("dgcpm_only"))
+    found = separation.feature_separation(load_variant("dgcpm_only"))
     assert len(found) == 8
     assert set(found["n_points"]) == {42}
     purity, chance = purities(found), 5 / 41
@@ -60,21 +60,21 @@ def test_an_untrained_block_shows_the_prompt_that_was_told():
 
 def test_trained_against_untrained(monkeypatch):
     """A made-up network that learned to tell the degradations apart, whatever it is told."""
-    one = subject("dfpir")
-    untrained = build_model(one.spec.config, 1)
-    one.model_at = lambda tenth: untrained
+    run = load_variant("dfpir")
+    untrained = build_model(run.spec.config, 1)
+    run.model_at = lambda tenth: untrained
 
-    def features(run, model, patches, told):
-        spec = run.spec
+    def features(run_context, model, patches, prompts):
+        spec = run_context.spec
         rng = np.random.default_rng(0)
         true = np.array([spec.conditions.index(p.condition) for p in patches])
         values = rng.normal(0, 0.01, (len(true), len(spec.conditions)))
-        if model is one.model:
+        if model is run.model:
             values[np.arange(len(true)), true] += 1
         return {"latent": torch.tensor(values)}
 
     monkeypatch.setattr(separation, "pooled_features", features)
-    found = purities(separation.feature_separation(one))
+    found = purities(separation.feature_separation(run))
     assert found["trained", "latent", "condition"] == 1
     assert found["untrained", "latent", "condition"] < 0.4
     assert found["random_prompt", "latent", "condition"] == 1
@@ -83,25 +83,25 @@ def test_trained_against_untrained(monkeypatch):
 
 def test_a_model_that_heeds_no_prompt_has_no_random_ones():
     for variant in ("restormer", "dfpir_identity_order"):
-        assert set(separation.feature_separation(subject(variant))["setting"]) == {"trained", "untrained"}
+        assert set(separation.feature_separation(load_variant(variant))["setting"]) == {"trained", "untrained"}
 
 
 def test_probes_hold_features_of_the_weights_that_the_seed_alone_gives(tmp_path):
-    one = subject("dfpir", patches=2)
-    trained = build_model(one.spec.config, one.spec.seed + 1).eval()  # other weights than the first
-    trained.bind_prompts(one.conditioning.prompts.codes)
-    write_probes(one, trained, items_of(one.spec, BUNDLE, one.spec.protocol), tmp_path)
+    run = load_variant("dfpir", patches=2)
+    trained = build_model(run.spec.config, run.spec.seed + 1).eval()  # other weights than the first
+    trained.bind_prompts(run.conditioning.prompts.codes)
+    write_probes(run, trained, items_of(run.spec, BUNDLE, run.spec.protocol), tmp_path)
     stored = load_file(tmp_path / PROBES_FILE)
-    patches = probe_patches(one.spec, items_of(one.spec, BUNDLE, one.spec.protocol))
+    patches = probe_patches(run.spec, items_of(run.spec, BUNDLE, run.spec.protocol))
     names = [patch.condition for patch in patches]
     for layer in ("latent", "latent-perturbed"):
-        for prefix, model in ((UNTRAINED_FEATURE_PREFIX, one.model), (FEATURE_PREFIX, trained)):
-            features = pooled_features(one, model, patches, names)[layer]
+        for prefix, model in ((UNTRAINED_FEATURE_PREFIX, run.model), (FEATURE_PREFIX, trained)):
+            features = pooled_features(run, model, patches, names)[layer]
             torch.testing.assert_close(stored[prefix + layer], features)
 
 
 def test_too_few_patches_have_no_rows():
-    assert separation.feature_separation(subject("restormer", patches=1)).empty
+    assert separation.feature_separation(load_variant("restormer", patches=1)).empty
 
 
 def test_random_prompts_are_even_and_depend_on_names_alone():

@@ -11,7 +11,7 @@ from baselines.registry import BASELINES
 from dfpir import create_model, resampling
 from dfpir.kernels import padded_widths, use_padded_widths
 from dfpir.layers import ChannelLayerNorm, GatedFeedForward
-from dfpir.resampling import double, halve
+from dfpir.resampling import pixel_shuffle, pixel_unshuffle
 
 SMALL = {"dim": 12, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "heads": (1, 1, 2, 4)}
 
@@ -52,7 +52,7 @@ def small(name="dfpir", dtype=torch.float32):
 
 @pytest.mark.parametrize("shape", [(2, 8, 6, 10), (1, 12, 4, 2), (3, 4, 8, 4)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("ours", "theirs"), [(halve, F.pixel_unshuffle), (double, F.pixel_shuffle)])
+@pytest.mark.parametrize(("ours", "theirs"), [(pixel_unshuffle, F.pixel_unshuffle), (pixel_shuffle, F.pixel_shuffle)])
 def test_resampling_moves_the_same_bits_as_pytorch_and_keeps_channels_last(monkeypatch, ours, theirs, shape, dtype):
     permuting(monkeypatch)
     x = torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
@@ -118,7 +118,7 @@ def test_comparators_change_size_in_channels_last_memory_where_kernels_do_as_cud
         return call
 
     for module in (layers, nafnet):
-        for function in ("halve", "double"):
+        for function in ("pixel_unshuffle", "pixel_shuffle"):
             if hasattr(module, function):
                 monkeypatch.setattr(module, function, watched(getattr(module, function)))
     with torch.no_grad():

@@ -59,7 +59,7 @@ def test_the_gradient_in_parts_is_the_batchs_but_for_those_that_say_so(name):
     loss_parts, parts = gradients_of(spec, model, batch, 2)
     scale = max(float(g.abs().max()) for g in whole.values())
     apart = max(float((whole[key] - parts[key]).abs().max()) for key in whole) / scale
-    reason = "" if isinstance(config, DFPIRConfig) else config.row.whole_batch
+    reason = "" if isinstance(config, DFPIRConfig) else config.entry.whole_batch
     if reason:
         assert apart > 1e-5, f"{name} could be split"
     else:

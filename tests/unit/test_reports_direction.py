@@ -11,7 +11,7 @@ from reports.document import Cell, Number
 from reports.document.markdown import to_markdown
 from reports.input_gain import task_gains
 from reports.load import load
-from reports.pages.result import all_metrics, one_metric
+from reports.pages.result import all_metrics, metric_table
 from reports.pairs import pair_differences
 from reports.reported.table import _rank_cells
 from reports.tables import build_table
@@ -46,7 +46,7 @@ def test_the_lowest_error_is_bold(study):
 def test_captions_name_every_metric_and_its_direction(study):
     table = build_table(study)
     assert "PSNR (dB) / SSIM / MAE (lower is better) · protocol" in to_markdown(all_metrics(table))
-    assert r"\caption{MAE (lower is better) $\downarrow$." in one_metric(table, table.metrics[2]).latex
+    assert r"\caption{MAE (lower is better) $\downarrow$." in metric_table(table, table.metrics[2]).latex
 
 
 def test_the_better_is_first_and_words_say_so(study):

@@ -13,7 +13,7 @@ import pytest
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
-from reports.figure_jobs import FigureJobs, Figures, Job, start_workers
+from reports.figure_jobs import FigureJob, FigureJobs, Figures, start_workers
 from reports.figures import curves, masks
 from reports.figures.style import Picture, new_figure, save, settings
 from reports.load import load
@@ -44,8 +44,8 @@ def sums(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_failing_job_leaves_the_others_standing(tmp_path, workers):
     jobs = {
-        "first": [Job(draw=line, args=(tmp_path, "a")), Job(draw=fails, args=("a run",))],
-        "second": [Job(draw=line, args=(tmp_path, "b")), Job(draw=line, args=(tmp_path, "c"))],
+        "first": [FigureJob(draw=line, args=(tmp_path, "a")), FigureJob(draw=fails, args=("a run",))],
+        "second": [FigureJob(draw=line, args=(tmp_path, "b")), FigureJob(draw=line, args=(tmp_path, "c"))],
         "third": [],
     }
     before = mpl.rcParams.copy()
@@ -60,8 +60,8 @@ def test_a_failing_job_leaves_the_others_standing(tmp_path, workers):
 
 def test_a_process_that_dies_costs_no_figure(tmp_path):
     jobs = {
-        "one": [Job(draw=dies_in_another_process, args=(os.getpid(), tmp_path))],
-        "two": [Job(draw=line, args=(tmp_path, "other"))],
+        "one": [FigureJob(draw=dies_in_another_process, args=(os.getpid(), tmp_path))],
+        "two": [FigureJob(draw=line, args=(tmp_path, "other"))],
     }
     drawn = FigureJobs(jobs, workers=2).results()
     assert [p.name for figures in drawn.values() for p in figures.pictures] == ["survivor", "other"]
@@ -74,7 +74,7 @@ def test_files_are_the_same_wherever_they_are_drawn(tmp_path):
 
     def drawn(folder: Path, names: tuple[str, ...], workers: int) -> dict[str, str]:
         own = {"masks": masks.draw, "curves": curves.draw}
-        jobs = {name: [Job(draw=own[name], args=(study, folder))] for name in names}
+        jobs = {name: [FigureJob(draw=own[name], args=(study, folder))] for name in names}
         assert not any(f.problems for f in FigureJobs(jobs, workers=workers).results().values())
         return sums(folder)
 
@@ -89,7 +89,7 @@ def own_process(folder: Path, name: str) -> Picture:
 
 def test_the_caller_draws_beside_the_others_and_long_jobs_go_first(tmp_path):
     start_workers(("reports.figures.curves",), workers=2)
-    jobs = {f"{n}": [Job(draw=own_process, args=(tmp_path, f"{n}"), is_slow=n == 7)] for n in range(8)}
+    jobs = {f"{n}": [FigureJob(draw=own_process, args=(tmp_path, f"{n}"), is_slow=n == 7)] for n in range(8)}
     drawn = FigureJobs(jobs, workers=2).results()
     assert list(drawn) == list(jobs)
     by = {name: int(figures.pictures[0].title) for name, figures in drawn.items()}

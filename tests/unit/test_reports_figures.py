@@ -31,7 +31,7 @@ def test_order_measures_by_hand():
 
 def test_equal_orders_are_told_once(tmp_path):
     write_runs(tmp_path, gamma_study(failed=(), effect_db={"dfpir_g50": 0, "dfpir_g90": 0, "restormer": 0}, aliases={}))
-    groups = orders.groups(load([tmp_path]))
+    groups = orders.order_groups(load([tmp_path]))
     assert [g.runs for g in groups] == [
         (("dfpir_g50", 0), ("dfpir_g90", 0)),
         (("dfpir_g50", 1), ("dfpir_g90", 1)),
@@ -95,7 +95,7 @@ def test_names_do_no_harm_to_matplotlib():
     assert style.plain("$x_$") == r"\$x_\$"
     assert style.plain("_hidden") == " _hidden"
     long = "Restormer, as many parameters as DFPIR"
-    assert style.wrapped(long).replace("\n", " ") == long  # cut, two names could look alike
+    assert style.wrap_label(long).replace("\n", " ") == long  # cut, two names could look alike
 
 
 def test_what_is_the_same_everywhere_has_no_figure(tmp_path):
@@ -166,7 +166,7 @@ def test_overlap_of_random_masks_is_that_of_chance():
 
 def test_masks_are_those_of_the_first_run_that_drops_something(tmp_path):
     write_runs(tmp_path, gamma_study(effect_db={"dfpir_g100": 0.0, "dfpir_g90": 0.1}, failed=(), aliases={}, patches=3))
-    found = masks.arrange(load([tmp_path]))
+    found = masks.select_masks(load([tmp_path]))
     assert found is not None
     assert (found.variant, found.run.seed) == ("dfpir_g90", 0)  # the reference, gamma 1, drops nothing
     assert found.conditions == CONDITIONS
@@ -189,8 +189,8 @@ def test_small_figures_show_what_the_study_features(tmp_path):
     names = {"other": 0.0, "dfpir": 0.0, **{f"v{n}": 0.0 for n in range(6)}, "restormer": 0.0}
     write_runs(tmp_path, FakeStudy(effect_db=names, seeds=(0,), patches=3))
     study = replace(load([tmp_path]), featured=("v4", "dfpir"))
-    assert study.to_show(names, 3) == ["dfpir", "v4", "restormer"]  # in the study's order
-    table = maps.arrange(study)
+    assert study.select_variants(names, 3) == ["dfpir", "v4", "restormer"]  # in the study's order
+    table = maps.select_maps(study)
     assert table is not None
     assert {"v4", "dfpir"} <= set(table.probes)
     assert len(table.probes) == maps.MAX_VARIANTS
@@ -212,7 +212,7 @@ def test_orders_show_how_stable_they_are_where_it_was_measured(tmp_path):
     write_measures(tmp_path, study, ("order_moves",))
     loaded = load([tmp_path])
     picture = orders.draw(loaded, tmp_path / "figures")[0]
-    moves = orders.groups(loaded)[0].moves
+    moves = orders.order_groups(loaded)[0].moves
     assert moves is not None
     fp16 = moves.loc[moves["number_format"] == "fp16", "moved_share"]
     assert f"fp16: {fp16.min():.1%} to {fp16.max():.1%} of the positions" in picture.caption
@@ -223,7 +223,7 @@ def test_a_damaged_measure_costs_the_orders_only_their_row(tmp_path):
     write_runs(tmp_path, study)
     write_measures(tmp_path, study, ("order_moves",))
     next(tmp_path.glob("*/measures/order_moves.parquet")).write_bytes(b"no table")
-    assert [g.moves for g in orders.groups(load([tmp_path]))] == [None]
+    assert [g.moves for g in orders.order_groups(load([tmp_path]))] == [None]
 
 
 def test_maps_side_by_side_by_hand():

@@ -20,7 +20,17 @@ from reports.formatting import format_quantity, list_names
 from reports.labels import condition_label, in_sentence, task_label
 from reports.language import ENGLISH, LANGUAGES, languages
 from reports.load import load
-from reports.messages import comma, joined, listed, message, ngettext, sentences, series, stored_text, with_labels
+from reports.messages import (
+    join_and,
+    join_clauses,
+    join_commas,
+    join_sentences,
+    join_texts,
+    message,
+    ngettext,
+    stored_text,
+    with_labels,
+)
 from reports.pages.setup import caveats, setup_facts
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
@@ -84,6 +94,68 @@ def test_a_translation_that_loses_a_value_is_found():
         test_translations_name_the_same_values(odd)
 
 
+TOOLTIP = "Latency and peak memory are for one image; ranges are in each cell's tooltip and in the CSV."
+GLOSSARY = {  # word of the field -> (an English pattern, or None for every text; the forbidden Chinese variant)
+    "复原": (r"(?i)restor", r"恢复"),
+    "文本提示": (None, r"(?<!文本)(?<!悬停)提示"),
+    "随机种子": (None, r"(?<!随机)种子(?! [\d{])"),  # `种子 {seed}` is the label of a run
+    "基线": (None, r"参照"),
+    "显著": (r"(?i)significan", r"^(?!.*显著)"),
+}
+
+
+def texts_against_the_glossary(catalogue):
+    """(term, English, Chinese) of each translation that does not use the term."""
+    forms = lambda text: [text] if isinstance(text, str) else list(text)  # noqa: E731
+    return [
+        (term, m.id, chinese)
+        for m in catalogue
+        if m.id
+        for term, (english, forbidden) in GLOSSARY.items()
+        if english is None or any(re.search(english, text) for text in forms(m.id))
+        for chinese in forms(m.string)
+        if re.search(forbidden, chinese)
+    ]
+
+
+def test_translations_use_the_terms_of_the_field(catalogue):
+    assert texts_against_the_glossary(catalogue) == []
+    assert "悬停提示" in catalogue.get(TOOLTIP).string, "a tooltip is no prompt"
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese", "terms"),
+    [
+        ("Restored", "恢复后", ["复原"]),
+        ("a linear map can't recover it", "线性映射无法恢复", []),
+        ("the prompt", "提示", ["文本提示"]),
+        ("random prompt", "随机文本提示", []),
+        ("{n} seeds", "{n} 个种子", ["随机种子"]),
+        ("Means over seeds.", "对种子取平均。", ["随机种子"]),
+        ("seed {seed}", "种子 {seed}", []),
+        ("the reference, {reference}", "参照 {reference}", ["基线"]),
+        ("not significantly different", "无法区分", ["显著"]),
+    ],
+)
+def test_a_translation_against_the_glossary_is_found(english, chinese, terms):
+    odd = Catalog(locale="zh_CN")
+    odd.add(english, chinese)
+    assert [term for term, *_ in texts_against_the_glossary(odd)] == terms
+
+
+def test_the_header_is_filled_and_kept(tmp_path, monkeypatch):
+    committed = translations.PO.read_bytes()
+    header = committed.decode().partition("\n\n")[0]
+    assert '"Project-Id-Version: DFPIR suite\\n"\n' in header
+    assert '"Language: zh_CN\\n"\n' in header
+    assert not re.search(r"fuzzy|PROJECT|ORGANIZATION|FULL NAME|YEAR|EMAIL|@", header)
+    copy = tmp_path / "reports.po"
+    copy.write_bytes(committed)
+    monkeypatch.setattr(translations, "PO", copy)
+    assert translations.main() == 0
+    assert copy.read_bytes() == committed
+
+
 def test_the_compiled_catalogue_is_that_of_the_text(catalogue):
     assert translations.PO.with_suffix(".mo").read_bytes() == translations.compiled(catalogue), "make translations"
 
@@ -119,7 +191,7 @@ def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
 
 
 def test_a_text_is_its_english_and_knows_its_translation():
-    said = message("Every variant is better than its input on {conditions}.", conditions=listed(["a", "b"]))
+    said = message("Every variant is better than its input on {conditions}.", conditions=join_and(["a", "b"]))
     assert said == "Every variant is better than its input on a and b."
     assert ZH.translate(said) == "所有变体都优于其输入：a 和 b。"
     assert ENGLISH.translate(said) == said
@@ -127,14 +199,16 @@ def test_a_text_is_its_english_and_knows_its_translation():
 
 
 def test_texts_inside_texts_are_translated():
-    conditions = listed([task_label("haze"), task_label("lowlight")])
+    conditions = join_and([task_label("haze"), task_label("lowlight")])
     said = message("Every variant is better than its input on {conditions}.", conditions=conditions)
     assert said == "Every variant is better than its input on haze and low light."
     assert ZH.translate(said) == "所有变体都优于其输入：雾和低光照。"
-    clauses = series([message("unfinished"), "x"])
+    clauses = join_clauses([message("unfinished"), "x"])
     assert (clauses, ZH.translate(clauses)) == ("unfinished; x", "未结束；x")
-    assert ZH.translate(comma([condition_label("rain"), "y"])) == "雨、y"
-    both = sentences([message("Average: plain mean over the columns."), "", message("Not part of the table above.")])
+    assert ZH.translate(join_commas([condition_label("rain"), "y"])) == "雨、y"
+    both = join_sentences(
+        [message("Average: plain mean over the columns."), "", message("Not part of the table above.")]
+    )
     assert both == "Average: plain mean over the columns. Not part of the table above."
     assert ZH.translate(both) == "平均：各列的简单均值。不在上表之中。"
 
@@ -157,7 +231,7 @@ def test_a_text_in_a_study_file_is_translated_only_if_it_is_ours():
 
 def test_numbers_choose_the_english_form_alone():
     assert [format_quantity(n, "seed") for n in (1, 2, 1200)] == ["1 seed", "2 seeds", "1,200 seeds"]
-    assert [ZH.translate(format_quantity(n, "seed")) for n in (1, 2)] == ["1 个种子", "2 个种子"]
+    assert [ZH.translate(format_quantity(n, "seed")) for n in (1, 2)] == ["1 个随机种子", "2 个随机种子"]
     left = ngettext(
         "{n:,} score was left out because another run lacks the image.",
         "{n:,} scores were left out because another run lacks the image.",
@@ -180,7 +254,7 @@ def test_labels():
 def test_texts_travel_between_processes():
     for text in (
         format_quantity(3, "seed"),
-        joined(["a", message("done")], " · "),
+        join_texts(["a", message("done")], " · "),
         task_label("rain"),
         stored_text("Noise"),
     ):
@@ -263,7 +337,7 @@ def test_no_sentence_of_a_full_page_stays_english(tmp_path, monkeypatch, seeds):
 def test_variants_are_told_by_their_labels_where_they_are_values():
     labels = {"dfpir_g50": "DFPIR, half", "no": "None"}
     said = message(
-        "{names} and {one}: no {what}", names=listed(["dfpir_g50", "no"]), one="dfpir_g50", what="dfpir_g50x"
+        "{names} and {one}: no {what}", names=join_and(["dfpir_g50", "no"]), one="dfpir_g50", what="dfpir_g50x"
     )
     assert with_labels(said, labels) == "DFPIR, half and None and DFPIR, half: no dfpir_g50x"
     assert with_labels(task_label("rain"), {"rain": "other"}) == "rain"  # a text of the page is no name
@@ -276,4 +350,4 @@ def test_a_label_with_a_comma_is_one_name_in_a_list(tmp_path):
     study = replace(
         load([write_runs(tmp_path, gamma_study(pictures=False))]), labels={"a": "DFPIR, no mask", "b": "+ DGCPM"}
     )
-    assert with_labels(listed(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"
+    assert with_labels(join_and(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"

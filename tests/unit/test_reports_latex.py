@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from reports.build import build_report
-from reports.document import Cell, Column, Number, Row, Table, text_column, words
+from reports.document import Cell, Column, Number, Row, Table, text_cell, text_column
 from reports.document.latex import to_latex
 from tests.support.blank import blank_figures
 from tests.support.fake_runs import gamma_study, write_runs
@@ -90,7 +90,7 @@ def test_cells_and_headings():
     ranked = Cell(numbers=(Number(value=1.0, text="1.0", rank=1), Number(value=0.5, text="0.5", rank=2)))
     table = Table(
         name="t", title="T", columns=(text_column("A"), Column(head="B", group="G"), Column(head="C", group="G")),
-        rows=(Row(heading="One"), Row(cells=(words("x"), ranked, Cell(text="1 ≤ 2", value=1.0, below=("[0, 3]",))))),
+        rows=(Row(heading="One"), Row(cells=(text_cell("x"), ranked, Cell(text="1 ≤ 2", value=1.0, below=("[0, 3]",))))),
     )  # fmt: skip
     code = to_latex(table)
     assert r"\multicolumn{3}{@{}l}{\textit{One}} \\" in code

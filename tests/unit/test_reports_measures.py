@@ -53,7 +53,7 @@ def test_cost_of_a_wrong_prompt_by_hand():
     assert found is not None
     assert np.diag(found.matrices["m"]) == pytest.approx(0)
     assert found.matrices["m"].at["haze", "rain"] == pytest.approx(-2)
-    assert found.worst("m") == ("haze", "rain", pytest.approx(-2))
+    assert found.largest_loss("m") == ("haze", "rain", pytest.approx(-2))
     # haze: noise (both levels, one task) loses 1 and rain 2; noise (two columns) and rain lose 1
     assert found.other_task.estimate("m", "haze").value == pytest.approx(-1.5)
     assert found.mean("m").value == pytest.approx(-(1 + 1 + 1 + 1.5) / 4)
@@ -265,7 +265,7 @@ def test_levels_by_hand(tmp_path):
     assert found is not None
     assert found.families == {"noise": ("noise-25", "noise-40"), "rain": ("rain-100", "rain-200")}
     assert found.prompt_of["noise-40"] == "noise-50"  # 10 away, not 15
-    assert found.new_to_all() == ("noise-40", "rain-200")
+    assert found.untrained_conditions() == ("noise-40", "rain-200")
     assert found.gains.estimate("a", "noise-40").value == pytest.approx(2.055)
     assert found.gains.difference("b", "a", "rain-200").value == pytest.approx(0.5)
     said = levels.sentences(found, "a")
@@ -296,7 +296,7 @@ def test_mixed_by_hand():
     assert found.gaps["rain+noise-25"].estimate("a", "rain+noise-25").value == pytest.approx(-2.5)
     said = mixed.sentences(found)
     assert said[0].startswith("Restoring fails, the result being worse than the degraded input, on rain + noise")
-    assert "told rain for a" in said[0]
+    assert "with the prompt of rain for a" in said[0]
     assert said[1].endswith("is better for a.")
     against = [row.cells[-1].text for row in mixed.make_table(found).rows]
     assert against == ["\N{MINUS SIGN}2.50", "+2.50"]

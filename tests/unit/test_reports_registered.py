@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reports import schema
-from reports.figure_jobs import FigureJobs, Job
+from reports.figure_jobs import FigureJob, FigureJobs
 from reports.figures import further, maps
 from reports.figures.style import Picture
 from reports.labels import condition_label
@@ -108,7 +108,7 @@ def test_other_processes_draw_tasks_as_the_study_declares_them(monkeypatch, work
     monkeypatch.setattr(schema, "TASK_STYLES", schema.tasks.TASK_STYLES)
     fog = {"name": "fog", "label": "Fog", "colour": "#56B4E9", "marker": "X", "order": 9, "strength_label": " no. {}"}
     schema.declare_tasks([fog | {"strengths": [1], "shades": []}])
-    jobs = {"all": [Job(draw=named, args=(f"fog-{n}",)) for n in range(4)]}
+    jobs = {"all": [FigureJob(draw=named, args=(f"fog-{n}",)) for n in range(4)]}
     problems = FigureJobs(jobs, workers=workers).results()["all"].problems
     assert problems == tuple(f"ValueError: Fog no. {n}" for n in range(4))
 

@@ -96,7 +96,7 @@ def test_golden(name, format):
 def test_groups_stay_apart_and_rank_by_themselves():
     table = on_field_sets()
     assert [g.kind for g in table.groups] == ["reported", "measured", "difference"]
-    assert [t.is_folded for t in table.tables] == [False, True]
+    assert [t.is_collapsed for t in table.tables] == [False, True]
     for group in (*table.groups, table.others):
         wanted = {"reported": "reported: ", "measured": "measured", "difference": "reported: "}[group.kind]
         assert all(row.cells[-1].text.startswith(wanted) for row in group.rows)

@@ -67,7 +67,7 @@ def test_variants_of_one_kind_share_a_sentence():
         "In a and b (latent-perturbed), purity by degradation is 0.97 to 0.99 after and 0.95 to 0.97"
     )
     assert second.startswith("In blind")
-    assert separation.sentences(found, shown=["blind"]) == [second]
+    assert separation.sentences(found, variants=["blind"]) == [second]
     grid = separation.make_tables(found)[0]
     assert [cell.text for cell in grid.rows[2].cells] == [
         "blind", "latent-perturbed", "0.60", "0.20", "not measured", "not measured", "0.14",

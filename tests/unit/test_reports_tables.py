@@ -12,7 +12,7 @@ from reports import schema
 from reports.document.markdown import to_markdown
 from reports.labels import latex, markdown
 from reports.load import load
-from reports.pages.result import all_metrics, one_metric
+from reports.pages.result import all_metrics, metric_table
 from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE
 from reports.study import Entry, Run, Study
@@ -83,7 +83,7 @@ def study() -> Study:
 
 
 def as_latex(table: ResultTable) -> str:
-    return "\n".join(one_metric(table, metric).latex for metric in table.metrics)
+    return "\n".join(metric_table(table, metric).latex for metric in table.metrics)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_seeds_that_were_not_run_count_as_planned(tmp_path):
 
 def test_the_page_counts_seeds_below_a_name_and_the_files_in_a_column():
     table = build_table(study())
-    on_page = one_metric(table, table.metrics[0])
+    on_page = metric_table(table, table.metrics[0])
     assert "Seeds" not in [column.head for column in on_page.columns]
     below = {row.name: row.cells[0].below for row in on_page.rows}
     assert below["dfpir_g90"] == ("= dfpir_g95", "1 of 2 seeds")
@@ -131,7 +131,7 @@ def test_the_page_counts_seeds_below_a_name_and_the_files_in_a_column():
     assert spreads["restormer"][-5:] == [(), ("±0.09",), ("±0.07",), (), ()], "below both averages, not the conditions"
     assert not any(spreads["dfpir_g90"][1:]), "one seed has no spread"
     assert r"{\tiny $\pm$.09}" in on_page.latex
-    part = one_metric(table.without_model_columns(), table.metrics[0])
+    part = metric_table(table.without_model_columns(), table.metrics[0])
     assert [column.head for column in part.columns] == ["Variant", "σ=15", "σ=50", "Rain", "columns", "tasks"]  # noqa: RUF001
 
 
@@ -139,7 +139,7 @@ def test_both_averages_stand_where_they_differ():
     table = build_table(study())
     heads = [c.head for c in all_metrics(table).columns]
     assert heads[4:6] == ["Average (columns)", "Average (tasks)"]
-    grouped = [(c.group, c.head) for c in one_metric(table, table.metrics[0]).columns]
+    grouped = [(c.group, c.head) for c in metric_table(table, table.metrics[0]).columns]
     assert grouped[1:6] == [
         ("Noise", "\N{GREEK SMALL LETTER SIGMA}=15"),
         ("Noise", "\N{GREEK SMALL LETTER SIGMA}=50"),
@@ -233,15 +233,15 @@ def test_ingredients_in_which_variants_differ_are_columns_and_sort_and_lead_back
         "dfpir_g90": {"A": "\N{CHECK MARK}", "B": "long words", "C": "x"},
     }
     table = build_table(replace(study(), ingredients=parts))
-    page = one_metric(table, table.metrics[0])
+    page = metric_table(table, table.metrics[0])
     assert [c.head for c in page.columns[:3]] == ["Variant", "A", "\N{GREEK SMALL LETTER SIGMA}=15"]
     assert page.first_number == 2
     assert [row.cells[1].text for row in page.rows[:3]] == ["", "", "\N{CHECK MARK}"]
     most = {name: parts[name] for name in ("restormer", "dfpir_g90")}
-    few = one_metric(build_table(replace(study(), ingredients=most)), table.metrics[0])
+    few = metric_table(build_table(replace(study(), ingredients=most)), table.metrics[0])
     assert few.first_number == 1, "most variants have no parts"
     parts["a_b|50%"] = {"A": "", "B": "others", "C": "x"}
-    both = one_metric(build_table(replace(study(), ingredients=parts)), table.metrics[0])
+    both = metric_table(build_table(replace(study(), ingredients=parts)), table.metrics[0])
     assert [c.head for c in both.columns[1:3]] == ["A", "B"], "two ways to have it"
     assert "long words" not in both.latex
     assert r"\checkmark" in both.latex

@@ -13,7 +13,7 @@ from reports.figures import tsne
 from reports.load import load
 from reports.measures.separation import NOT_MEASURED
 from reports.study import Study
-from reports.viewer.points import scatter
+from reports.viewer.scatter import scatter
 from tests.support.fake_runs import FakeStudy, write_runs
 
 

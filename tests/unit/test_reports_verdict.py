@@ -11,12 +11,12 @@ from reports.formatting import (
     format_magnitude,
     format_p,
     format_seeds_needed,
+    format_signed,
     format_size,
     list_names,
-    signed,
 )
 from reports.input_gain import input_gain_sentences, task_gains
-from reports.messages import listed
+from reports.messages import join_and
 from reports.power import quadratic_mean
 from reports.stats import Analysis, Scores, collect
 from reports.study import Contrast
@@ -259,7 +259,7 @@ def test_what_is_restored_task_by_task():
 def test_show_has_true_minus_signs_and_no_negative_zero():
     rows = image_rows({(v, 0, "rain", f"{s}1"): 20.0 for v in "ab" for s in "pq"})
     assert format_estimate(Analysis(scores=collect(rows)).difference("a", "b")) == "0.00 dB [0.00, 0.00]"
-    assert [signed(v) for v in (0.25, -0.25, -0.001, float("nan"))] == ["+0.25", f"{MINUS}0.25", "0.00", DASH]
+    assert [format_signed(v) for v in (0.25, -0.25, -0.001, float("nan"))] == ["+0.25", f"{MINUS}0.25", "0.00", DASH]
 
 
 def test_show_p_sizes_and_seeds():
@@ -272,5 +272,5 @@ def test_show_p_sizes_and_seeds():
 
 
 def test_lists_of_names():
-    assert [listed(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+    assert [join_and(list(names)) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
     assert [list_names(list(names)) for names in ("abcd", "abcdef")] == ["a, b, c and d", "a, b, c and 3 more"]

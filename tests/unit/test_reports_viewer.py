@@ -15,10 +15,10 @@ from reports.feature_separation import allowed_perplexities
 from reports.load import load
 from reports.subsets import main_subset
 from reports.tables import build_table
-from reports.viewer.images import gallery
-from reports.viewer.origins import origins
-from reports.viewer.points import scatter
-from reports.viewer.show import interactive
+from reports.viewer.cell_provenance import cell_provenance
+from reports.viewer.gallery import gallery
+from reports.viewer.interactive import interactive
+from reports.viewer.scatter import scatter
 from tests.support.fake_runs import CONDITIONS, gamma_study, run_id_of, write_done_marker, write_runs
 
 EFFECTS = {"dfpir_g90": 0.2, "dfpir_g100": 0.0, "restormer": -0.3}
@@ -38,21 +38,21 @@ def test_gallery_holds_the_runs_own_pixels(study, tmp_path):
     assert len(found.scenes) == len(CONDITIONS)
     assert found.remarks == ()
     scene = found.scenes[3]
-    assert [shot.label for shot in scene.shots] == ["degraded", *EFFECTS, "clean"]
-    for shot, name in zip(scene.shots[-2:], ("restored", "clean"), strict=True):
+    assert [image.label for image in scene.images] == ["degraded", *EFFECTS, "clean"]
+    for image, name in zip(scene.images[-2:], ("restored", "clean"), strict=True):
         stored = tmp_path / run_id_of("restormer", 0) / "samples" / f"rain-{name}.png"
-        assert np.array_equal(pixels(shot.zooms[0].uri), np.asarray(Image.open(stored)))
+        assert np.array_equal(pixels(image.zooms[0].uri), np.asarray(Image.open(stored)))
     assert scene.sizes == ((64, 64),)
-    alt = f"Rain, image scene0-crop0: restored by dfpir_g100, PSNR {scene.shots[2].psnr_text}"
-    assert scene.shots[2].zooms[0].alt == alt
+    alt = f"Rain, image scene0-crop0: restored by dfpir_g100, PSNR {scene.images[2].psnr_text}"
+    assert scene.images[2].zooms[0].alt == alt
     assert scene.overview is None  # of runs as older versions made them
 
 
 def test_the_first_featured_variant_leads_the_gallery(study):
     best, led = gallery(study).scenes[3], gallery(replace(study, featured=("restormer", "dfpir_g90"))).scenes[3]
-    assert not any(shot.is_lead for shot in best.shots)
-    assert [shot.label for shot in led.shots if shot.is_lead] == ["restormer"]
-    gains = {shot.label: (shot.psnr_db or 0) - (led.shots[0].psnr_db or 0) for shot in led.shots[1:-1]}
+    assert not any(image.is_lead for image in best.images)
+    assert [image.label for image in led.images if image.is_lead] == ["restormer"]
+    gains = {image.label: (image.psnr_db or 0) - (led.images[0].psnr_db or 0) for image in led.images[1:-1]}
     assert (best.gain_db, led.gain_db) == pytest.approx((max(gains.values()), gains["restormer"]))
 
 
@@ -67,8 +67,8 @@ def test_gallery_has_two_crops_and_the_complete_image_where_all_runs_have_them(t
     assert scene.overview.boxes == ((0, 0, 64, 64), (64, 100, 64, 64))
     assert scene.overview.uri.startswith("data:image/webp;base64,")
     stored = tmp_path / run_id_of("restormer", 0) / "samples" / "rain-second-restored.png"
-    assert np.array_equal(pixels(scene.shots[-2].zooms[1].uri), np.asarray(Image.open(stored)))
-    assert scene.shots[-2].zooms[1].alt.endswith("; second crop")
+    assert np.array_equal(pixels(scene.images[-2].zooms[1].uri), np.asarray(Image.open(stored)))
+    assert scene.images[-2].zooms[1].alt.endswith("; second crop")
     # one run of an older version, or whose file is gone: the first crop of all, as before
     stored.unlink()
     assert {len(scene.sizes) for scene in gallery(study).scenes} == {1, 2}
@@ -78,10 +78,10 @@ def test_gallery_has_two_crops_and_the_complete_image_where_all_runs_have_them(t
 def test_one_scale_of_errors_holds_for_all_crops(study):
     found = gallery(study)
     errors = [
-        np.abs(pixels(shot.zooms[0].uri).astype(float) - pixels(scene.shots[-1].zooms[0].uri)).mean(axis=2)
+        np.abs(pixels(image.zooms[0].uri).astype(float) - pixels(scene.images[-1].zooms[0].uri)).mean(axis=2)
         for scene in found.scenes
-        for shot in scene.shots
-        if shot.kind == "restored"
+        for image in scene.images
+        if image.kind == "restored"
     ]
     assert found.error_end % 5 == 0
     assert found.error_end - 5 < np.percentile(errors, 99) <= found.error_end
@@ -92,12 +92,12 @@ def test_gallery_leaves_out_what_does_not_belong_together_and_what_is_too_much(s
     Image.new("RGB", (64, 64)).save(samples / "rain-degraded.png")  # another input
     (samples / "haze-restored.png").write_bytes(b"no picture")
     found = gallery(study)
-    labels = {scene.title: [shot.label for shot in scene.shots] for scene in found.scenes}
+    labels = {scene.title: [image.label for image in scene.images] for scene in found.scenes}
     for condition in ("Rain", "Haze"):
         assert labels[f"{condition} · scene0-crop0"] == ["degraded", "dfpir_g90", "restormer", "clean"]
     assert found.remarks == ("Left out where its crop is not of the same input, or is no PNG: dfpir_g100.",)
     size = sum(scene.n_characters for scene in found.scenes)
-    small = gallery(study, most=size // 2)
+    small = gallery(study, max_characters=size // 2)
     assert 0 < len(small.scenes) < len(found.scenes)
     assert (
         small.remarks[0]
@@ -105,11 +105,11 @@ def test_gallery_leaves_out_what_does_not_belong_together_and_what_is_too_much(s
     )
 
 
-def test_origins_average_to_the_printed_cells(study):
+def test_provenance_averages_to_the_printed_cells(study):
     main = main_subset(study)
     table = build_table(main)
-    told = origins([(main, table)])
-    rows, columns = told["tables"][0]["rows"], told["tables"][0]["columns"]
+    provenance = cell_provenance([(main, table)])
+    rows, columns = provenance["tables"][0]["rows"], provenance["tables"][0]["columns"]
     assert rows[0] is None  # the degraded input has no run
     for row, shown in zip(rows[1:], table.rows[1:], strict=True):
         assert row["variant"] == shown.variant
@@ -125,8 +125,8 @@ def test_origins_average_to_the_printed_cells(study):
         "images": 6,
         "scenes": 3,
     }
-    assert set(told["runs"]) == {run["run"] for row in rows[1:] for run in row["runs"]}
-    json.dumps(told, allow_nan=False)
+    assert set(provenance["runs"]) == {run["run"] for row in rows[1:] for run in row["runs"]}
+    json.dumps(provenance, allow_nan=False)
 
 
 def test_scatter_takes_what_the_points_allow(study):
@@ -154,7 +154,7 @@ def test_what_fails_costs_only_itself(study, tmp_path, monkeypatch):
     def broken(_):
         raise RuntimeError("odd content")
 
-    monkeypatch.setattr("reports.viewer.show.gallery", broken)
+    monkeypatch.setattr("reports.viewer.interactive.gallery", broken)
     main = main_subset(study)
     found = interactive(main, [(main, build_table(main))])
     assert found.problems == {"gallery": "RuntimeError: odd content"}

@@ -47,8 +47,8 @@ def test_the_densest_box_is_on_a_grid_and_apart_from_another():
     energy[52:60, 52:60] = 1
     energy[0, 0] = 1
     assert densest_box(energy, 20) == (40, 40, 20, 20)
-    assert densest_box(energy, 20, apart_from=(40, 40, 20, 20)) == (0, 0, 20, 20)
-    assert densest_box(energy, 80, apart_from=(20, 20, 80, 80)) is None
+    assert densest_box(energy, 20, excluded_box=(40, 40, 20, 20)) == (0, 0, 20, 20)
+    assert densest_box(energy, 80, excluded_box=(20, 20, 80, 80)) is None
 
 
 def test_the_crop_of_a_pair_is_where_it_differs_most():

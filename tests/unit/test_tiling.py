@@ -25,7 +25,7 @@ def test_spans_cover_a_side_and_their_weights_sum_to_one(length, tile, multiple)
     for before, span in zip([None, *spans], spans, strict=False):
         assert span.start % tiling.grid == 0
         assert 0 < span.stop - span.start <= tile
-        total[span.used] += span.weights()
+        total[span.output_slice] += span.weights()
         if before is not None:
             assert span.enter == before.leave
             assert before.enter[1] <= before.leave[0], "more than two tiles meet"

@@ -15,7 +15,7 @@ from ablations.bench.gpu.card import PROJECT
 from ablations.bench.gpu.checks import CHECKS, run_check
 from ablations.bench.gpu.runner import ResultsLog, Row, Step, file_name, results_in, run_steps
 from ablations.bench.gpu.steps import StepFactory, make_steps
-from ablations.bench.gpu.summary import is_good, read_results, summary
+from ablations.bench.gpu.summary import all_steps_ok, read_results, summary
 from ablations.cli import fail, fail_for
 from ablations.flags import (
     OPTION,
@@ -98,7 +98,7 @@ def _run(options: GPUOptions, factory: StepFactory) -> int:
     text = summary(make_steps(factory), read_results(out / "results.jsonl"))
     (out / "summary.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\nWritten: {out / 'summary.md'}, results.jsonl, and each step's output beside them")
-    return code or (0 if is_good(log.rows) else 1)
+    return code or (0 if all_steps_ok(log.rows) else 1)
 
 
 _CARD_STEP = Step(name="card", description="the machine", command=(), limit_s=_CARD_S)

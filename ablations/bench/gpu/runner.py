@@ -82,11 +82,11 @@ class ResultsLog:
 
     Args:
         folder: results.jsonl is appended to; output of earlier steps of the same name is replaced.
-        say: called with a message when a step ends.
+        on_message: called with a message when a step ends.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self.folder, self.say = folder, say
+    def __init__(self, folder: Path, on_message: Callable[[str], None]) -> None:
+        self.folder, self.on_message = folder, on_message
         self.rows: list[Row] = []
         self._began = time.monotonic()
         (folder / "output").mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ class ResultsLog:
             words += f", NOT RIGHT: {json.dumps(wrong[0])[:300]}"
         elif rates := [result for result in results if result.get("unit") in RATES]:
             words += f", {rates[0].get('value', '-')} {rates[0]['unit']}"
-        self.say(f"[{time.monotonic() - self._began:4.0f} s] {step.name}: {words}")
+        self.on_message(f"[{time.monotonic() - self._began:4.0f} s] {step.name}: {words}")
 
     def close(self) -> None:
         """Close results.jsonl."""
@@ -163,7 +163,7 @@ def _run_group(steps: Sequence[Step], log: ResultsLog, deadline: float, max_para
                 if current.process.poll() is None and not is_late:
                     continue
                 running.remove(current)
-                _finish_step(current, log, late=current.process.poll() is None)
+                _finish_step(current, log, timed_out=current.process.poll() is None)
             time.sleep(_POLL_S if running else 0)
     finally:
         for current in running:  # interrupted
@@ -199,9 +199,9 @@ def _start_step(step: Step, log: ResultsLog, deadline: float, min_start_s: float
     return _Running(step=step, process=process, stream=stream, started_at=started_at, deadline=step_deadline)
 
 
-def _finish_step(current: _Running, log: ResultsLog, *, late: bool) -> None:
+def _finish_step(current: _Running, log: ResultsLog, *, timed_out: bool) -> None:
     """Log the results of a step that ended or is past its limit."""
-    if late:
+    if timed_out:
         stop(current.process)
     current.stream.close()
     code, seconds = current.process.returncode, round(time.monotonic() - current.started_at, 1)
@@ -210,12 +210,12 @@ def _finish_step(current: _Running, log: ResultsLog, *, late: bool) -> None:
         results = current.step.read(output)
     except Exception as error:  # an incomplete file of a stopped step
         results, output = [], f"{output}\n{type(error).__name__}: {error}"
-    if late:
+    if timed_out:
         status = DONE if current.step.open_ended and results else TIMED_OUT
     else:
         status = FAILED if code else DONE if results else NO_RESULT
     facts: Row = {"seconds": seconds, "exit_code": code}
-    if status in (FAILED, NO_RESULT) or (late and not results):
+    if status in (FAILED, NO_RESULT) or (timed_out and not results):
         facts["error"] = output.strip()[-_TAIL:]
     log.note(current.step, status, results, **facts)
 

@@ -37,7 +37,7 @@ def _parse_lines(path: Path) -> Iterator[Row]:
             yield json.loads(line)
 
 
-def is_good(rows: Sequence[Row]) -> bool:
+def all_steps_ok(rows: Sequence[Row]) -> bool:
     """Whether no step that ran failed, timed out, had no result or a wrong one."""
     return all(row.get("ok", True) and row["status"] in (DONE, *_NEVER_RUN) for row in rows)
 

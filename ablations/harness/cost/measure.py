@@ -53,37 +53,37 @@ class Measurement:
 
 
 def measure(
-    subject: BenchmarkedModel, device: torch.device, settings: Sequence[Measurement], timing: TimingOptions
+    model: BenchmarkedModel, device: torch.device, settings: Sequence[Measurement], timing: TimingOptions
 ) -> list[dict[str, Any]]:
     """A row of costs for each setting; what can't be measured has its reason in the `_note` columns.
 
     The rows' keys are columns of `reports.costs.COST_COLUMNS`, without those of where it was measured.
     """
     try:
-        model = build_benchmark_model(subject)
+        network = build_benchmark_model(model)
     except (ValueError, ImportError) as error:
-        return [_settings_row(subject, setting, timing) | _reason_columns(_error_line(error)) for setting in settings]
-    parameters = list(model.parameters())
+        return [_settings_row(model, setting, timing) | _reason_columns(_error_line(error)) for setting in settings]
+    parameters = list(network.parameters())
     facts = {
         "params": float(sum(p.numel() for p in parameters)),
         "params_trained": float(sum(p.numel() for p in parameters if p.requires_grad)),
     }
-    counts = {size: _mac_columns(subject, model, size) for size in dict.fromkeys(s.size_px for s in settings)}
+    counts = {size: _mac_columns(model, network, size) for size in dict.fromkeys(s.size_px for s in settings)}
     rows = []
     for setting in settings:
-        reason = _impossible_reason(subject, device, setting)
+        reason = _impossible_reason(model, device, setting)
         costs: dict[str, Any] = {}
         if setting.phase != "count":
-            costs = _reason_columns(reason) if reason else _cost_columns(subject, device, setting, timing)
+            costs = _reason_columns(reason) if reason else _cost_columns(model, device, setting, timing)
             costs["reference_ms"] = round(
                 1e3 * statistics.median(time_calls(_reference_work(device), device, timing)), 3
             )
-        rows.append(_settings_row(subject, setting, timing) | facts | costs | counts[setting.size_px])
+        rows.append(_settings_row(model, setting, timing) | facts | costs | counts[setting.size_px])
     return rows
 
 
-def _settings_row(subject: BenchmarkedModel, setting: Measurement, timing: TimingOptions) -> dict[str, Any]:
-    return {**subject.facts(), **asdict(setting), "batch": timing.batch}
+def _settings_row(model: BenchmarkedModel, setting: Measurement, timing: TimingOptions) -> dict[str, Any]:
+    return {**model.facts(), **asdict(setting), "batch": timing.batch}
 
 
 def _reason_columns(reason: str) -> dict[str, Any]:
@@ -92,29 +92,29 @@ def _reason_columns(reason: str) -> dict[str, Any]:
 
 def count_published_macs(config: ModelConfig, size_px: int) -> int | None:
     """Multiply-adds of one forward pass on a square image, as papers count them; None where they can't be counted."""
-    subject = BenchmarkedModel(name="", config=config)
+    model = BenchmarkedModel(name="", config=config)
     try:
-        macs = _mac_columns(subject, build_benchmark_model(subject), size_px).get("macs")
+        macs = _mac_columns(model, build_benchmark_model(model), size_px).get("macs")
     except (ValueError, ImportError):
         return None
     return int(macs) if macs else None
 
 
-def _impossible_reason(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
+def _impossible_reason(model: BenchmarkedModel, device: torch.device, setting: Measurement) -> str:
     """Why this can't be measured, or ""."""
-    if setting.phase == "training step" and not (subject.config is not None and is_trained(subject.config)):
+    if setting.phase == "training step" and not (model.config is not None and is_trained(model.config)):
         return "it has nothing to train"
     if setting.precision == "bf16" and not has_bf16(device):
         return f"this {'GPU' if device.type == 'cuda' else 'processor'} has no bf16 arithmetic that PyTorch tells of"
-    if _is_classical(subject) and subject.needs == "none":
+    if _is_classical(model) and model.needs == "none":
         return "it returns its input"
-    if _is_classical(subject) and (device.type == "cuda" or setting.precision == "bf16"):
+    if _is_classical(model) and (device.type == "cuda" or setting.precision == "bf16"):
         return "it computes on the CPU in float32, outside of PyTorch"
     return ""
 
 
-def _is_classical(subject: BenchmarkedModel) -> bool:
-    return subject.config is not None and not is_trained(subject.config)
+def _is_classical(model: BenchmarkedModel) -> bool:
+    return model.config is not None and not is_trained(model.config)
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -126,12 +126,12 @@ def has_bf16(device: torch.device) -> bool:
     return any(query() for query in queries if query is not None)
 
 
-def _mac_columns(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> dict[str, Any]:
-    if _is_classical(subject) and subject.needs != "none":
+def _mac_columns(model: BenchmarkedModel, network: nn.Module, size_px: int) -> dict[str, Any]:
+    if _is_classical(model) and model.needs != "none":
         return {"macs_note": NOT_MEASURED + "it computes outside of PyTorch, whose operations are counted"}
     image = torch.rand(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0))
     try:
-        macs: MacCount = count_macs(model, image, random_code(subject, model, image, training=False))
+        macs: MacCount = count_macs(network, image, random_code(model, network, image, training=False))
     except Exception as error:  # a comparator from a plug-in may not run on fake tensors
         return {"macs_note": NOT_MEASURED + _error_line(error)}
     return {
@@ -144,19 +144,19 @@ def _mac_columns(subject: BenchmarkedModel, model: nn.Module, size_px: int) -> d
 
 
 def _cost_columns(
-    subject: BenchmarkedModel, device: torch.device, setting: Measurement, timing: TimingOptions
+    model: BenchmarkedModel, device: torch.device, setting: Measurement, timing: TimingOptions
 ) -> dict[str, Any]:
     """Times and memory; a quantity that fails has a reason in place of its number."""
     costs: dict[str, Any] = {}
     for quantity, batch in (("latency", 1), ("images_per_s", timing.batch)):
         try:
-            times_s = time_calls(make_workload(subject, device, setting, batch), device, timing)
+            times_s = time_calls(make_workload(model, device, setting, batch), device, timing)
         except Exception as error:  # out of memory, or an operation that this device or precision lacks
             costs[f"{quantity}_note"] = NOT_MEASURED + _error_line(error)
             continue
         costs |= _latency_columns(times_s) if quantity == "latency" else _throughput_columns(times_s, batch)
     try:
-        peak, method = peak_memory(subject, device, setting)
+        peak, method = peak_memory(model, device, setting)
         costs |= {"memory_mib": round(peak / _MIB, 1), "memory_method": method}
     except Exception as error:
         costs["memory_note"] = NOT_MEASURED + _error_line(error)
@@ -190,32 +190,32 @@ def _reference_work(device: torch.device) -> Callable[[], None]:
 
 
 def make_workload(
-    subject: BenchmarkedModel, device: torch.device, setting: Measurement, batch: int
+    model: BenchmarkedModel, device: torch.device, setting: Measurement, batch: int
 ) -> Callable[[], None]:
     """A call that does the work once: a forward pass, or a training step with fused Adam."""
     training = setting.phase == "training step"
-    model = build_benchmark_model(subject).to(device).train(training)
+    network = build_benchmark_model(model).to(device).train(training)
     generator = torch.Generator().manual_seed(0)
     clean, degraded = (
         torch.rand(batch, 3, setting.size_px, setting.size_px, generator=generator).to(device) for _ in range(2)
     )
-    code = random_code(subject, model, degraded, training=training)
+    code = random_code(model, network, degraded, training=training)
     use_bf16 = setting.precision == "bf16"
     precision = partial(torch.autocast, device.type, torch.bfloat16) if use_bf16 else nullcontext
 
     def forward() -> None:
         with torch.inference_mode(), precision():
-            model(degraded, code)
+            network(degraded, code)
 
     if not training:
         return forward
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-6, fused=True)
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-6, fused=True)
 
     def training_step() -> None:
         optimiser.zero_grad(set_to_none=True)
         with precision():
-            assert subject.config is not None  # it was built
-            loss = training_loss(subject.config, model, degraded, clean, code)
+            assert model.config is not None  # it was built
+            loss = training_loss(model.config, network, degraded, clean, code)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
@@ -255,17 +255,17 @@ def _gpu_seconds(workload: Callable[[], None]) -> float:
     return float(start.elapsed_time(end)) / 1e3
 
 
-def peak_memory(subject: BenchmarkedModel, device: torch.device, setting: Measurement) -> tuple[float, str]:
+def peak_memory(model: BenchmarkedModel, device: torch.device, setting: Measurement) -> tuple[float, str]:
     """Bytes at the peak of the second call on one image, weights included, and how they were measured.
 
     Raises:
         RuntimeError: it can't be measured; the message says why.
     """
     if device.type != "cuda":
-        return _in_fresh_process(subject, setting), "resident set of a fresh process, growth from before the model"
+        return _in_fresh_process(model, setting), "resident set of a fresh process, growth from before the model"
     torch.cuda.empty_cache()
     bytes_before = torch.cuda.memory_allocated(device)
-    workload = make_workload(subject, device, setting, 1)
+    workload = make_workload(model, device, setting, 1)
     workload()
     torch.cuda.reset_peak_memory_stats(device)
     workload()
@@ -273,7 +273,7 @@ def peak_memory(subject: BenchmarkedModel, device: torch.device, setting: Measur
     return float(torch.cuda.max_memory_allocated(device) - bytes_before), "max_memory_allocated"
 
 
-def _in_fresh_process(subject: BenchmarkedModel, setting: Measurement) -> float:
+def _in_fresh_process(model: BenchmarkedModel, setting: Measurement) -> float:
     """Growth of the largest resident set, in bytes, in a process forked from one that has only imported."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         raise RuntimeError("this system starts no process whose memory can be compared")
@@ -281,7 +281,7 @@ def _in_fresh_process(subject: BenchmarkedModel, setting: Measurement) -> float:
     context.set_forkserver_preload([__name__, "baselines.catalog"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
-        target=_measure_growth, args=(subject, setting, torch.get_num_threads(), sender), daemon=True
+        target=_measure_growth, args=(model, setting, torch.get_num_threads(), sender), daemon=True
     )
     process.start()
     sender.close()
@@ -297,7 +297,7 @@ def _in_fresh_process(subject: BenchmarkedModel, setting: Measurement) -> float:
     return float(answer)
 
 
-def _measure_growth(subject: BenchmarkedModel, setting: Measurement, threads: int, sender: Connection) -> None:
+def _measure_growth(model: BenchmarkedModel, setting: Measurement, threads: int, sender: Connection) -> None:
     """The child's part of `_in_fresh_process`: sends a number of bytes, or what went wrong."""
     import resource
 
@@ -310,7 +310,7 @@ def _measure_growth(subject: BenchmarkedModel, setting: Measurement, threads: in
         image = torch.ones(1, 3, 8, 8, requires_grad=True)
         torch.nn.functional.conv2d(image, torch.ones(3, 3, 3, 3)).sum().backward()  # type: ignore[no-untyped-call]
         bytes_before = max_resident_bytes()
-        workload = make_workload(subject, torch.device("cpu"), setting, 1)
+        workload = make_workload(model, torch.device("cpu"), setting, 1)
         for _ in range(2):  # the optimiser's state is there from the second step on
             workload()
         sender.send(max_resident_bytes() - bytes_before)

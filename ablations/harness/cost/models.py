@@ -27,7 +27,7 @@ Images = Float[Tensor, "b 3 h w"]
 CLASSICAL_CONDITION = "noise-25"
 """What classical references are timed on: each condition has a method of its own, this one's is the slowest."""
 
-_TOLD = {
+CONDITIONING_TEXT = {
     "none": "nothing (blind)",
     "view": "nothing (blind)",
     "label": "nothing (blind); the class in its first training stage",
@@ -37,7 +37,7 @@ _TOLD = {
     "code256": "instruction embedding, 256 numbers",
     "image512": "CLIP's feature of the image, 512 numbers",
 }
-_APART = {
+EXCLUDED_PARTS = {
     "code512": "CLIP's text encoder: runs once a prompt, not once an image",
     "code256": "the instruction encoder: runs once an instruction, not once an image",
     "image512": "its authors' CLIP image encoder: runs once an image, so its time comes on top",
@@ -58,7 +58,7 @@ class BenchmarkedModel:
         """What `code` its model takes, as `baselines.registry.Needs`."""
         if isinstance(self.config, DFPIRConfig):
             return "code512" if self.config.uses_prompts else "none"
-        return self.config.row.needs if self.config is not None else "none"
+        return self.config.entry.needs if self.config is not None else "none"
 
     def facts(self) -> dict[str, str]:
         """What the table says of it whatever is measured."""
@@ -68,8 +68,8 @@ class BenchmarkedModel:
             "kind": "variant" if isinstance(self.config, DFPIRConfig) else "comparator",
             "aliases": ";".join(self.aliases),
             "settings": json.dumps(settings, sort_keys=True) if settings else "",
-            "conditioning": _TOLD.get(self.needs, self.needs) if self.config is not None else "",
-            "excluded_part": _APART.get(self.needs, ""),
+            "conditioning": CONDITIONING_TEXT.get(self.needs, self.needs) if self.config is not None else "",
+            "excluded_part": EXCLUDED_PARTS.get(self.needs, ""),
         }
 
 
@@ -103,32 +103,32 @@ def benchmark_models(sizes: Mapping[str, Any], names: Sequence[str] | None = Non
     ]
 
 
-def build_benchmark_model(subject: BenchmarkedModel) -> nn.Module:
+def build_benchmark_model(model: BenchmarkedModel) -> nn.Module:
     """The model on the CPU, with prompts bound where it has any.
 
     Raises:
         ValueError: it can't be built here. MissingExtraError: its library is not installed.
     """
-    if subject.config is None:
-        raise ValueError(subject.reason)
-    model = build_model(subject.config, seed=0)
-    if isinstance(model, RestorationUNet) and model.config.uses_prompts:
+    if model.config is None:
+        raise ValueError(model.reason)
+    network = build_model(model.config, seed=0)
+    if isinstance(network, RestorationUNet) and network.config.uses_prompts:
         # stored orders, as a trained model has them; which prompts they are of costs nothing
-        model.bind_prompts(load_prompts(model.config.prompt_set, "minilm").codes)
-    return model
+        network.bind_prompts(load_prompts(network.config.prompt_set, "minilm").codes)
+    return network
 
 
-def random_code(subject: BenchmarkedModel, model: nn.Module, images: Images, *, training: bool) -> Tensor | None:
+def random_code(model: BenchmarkedModel, network: nn.Module, images: Images, *, training: bool) -> Tensor | None:
     """A valid `code` for a batch: random numbers where the model takes a vector, since values cost nothing."""
     batch, device = len(images), images.device
-    if isinstance(model, RestorationUNet) and model.prompt_codes is not None:
-        return torch.arange(batch, device=device) % len(model.prompt_codes)
-    if isinstance(model, RestorationUNet) and model.config.channel_perturbation:
+    if isinstance(network, RestorationUNet) and network.prompt_codes is not None:
+        return torch.arange(batch, device=device) % len(network.prompt_codes)
+    if isinstance(network, RestorationUNet) and network.config.channel_perturbation:
         return torch.zeros(batch, CODE_DIM, device=device)  # the `identity` order looks at no code, but takes one
     vectors = {"code512": 512, "image512": 512, "code256": 256}
-    if subject.needs in vectors:
+    if model.needs in vectors:
         generator = torch.Generator().manual_seed(0)
-        return F.normalize(torch.randn(batch, vectors[subject.needs], generator=generator), dim=-1).to(device)
+        return F.normalize(torch.randn(batch, vectors[model.needs], generator=generator), dim=-1).to(device)
     row = [c.name for c in CONDITIONS].index(CLASSICAL_CONDITION)
     code_makers: dict[str, Callable[[], Tensor | None]] = {
         "label": lambda: torch.arange(batch, device=device) % len(PAPER_TASKS) if training else None,
@@ -136,4 +136,4 @@ def random_code(subject: BenchmarkedModel, model: nn.Module, images: Images, *, 
         "operator": lambda: operator_code([list(OPERATORS)[i % len(OPERATORS)] for i in range(batch)]).to(device),
         "condition": lambda: torch.full((batch,), row, device=device),
     }
-    return code_makers.get(subject.needs, lambda: None)()
+    return code_makers.get(model.needs, lambda: None)()

@@ -19,7 +19,7 @@ from ablations.harness.evaluating.pretrained import PretrainedModel
 from ablations.harness.evaluating.resolve_model import load_requested_model
 from ablations.harness.evaluating.result_cache import (
     RESULT_FILES,
-    evaluation_terms,
+    evaluation_settings,
     lock_output_folder,
     open_result_cache,
     source_digest,
@@ -134,7 +134,9 @@ def _score_and_write(
     """Score and write into `--out`: the content of evaluation.json, its means, and the images without scores."""
     header, rules = _result_header(pretrained, data, options), data.rules
     cache = open_result_cache(
-        options.results.out, _terms(header, pretrained, conditions, trial, options), force=options.results.force
+        options.results.out,
+        _cache_settings(header, pretrained, conditions, trial, options),
+        force=options.results.force,
     )
     scores = score_pretrained(
         pretrained,
@@ -189,7 +191,7 @@ def _write_results(
         (folder / name).unlink(missing_ok=True)
 
 
-def _terms(
+def _cache_settings(
     header: dict[str, Any],
     pretrained: PretrainedModel,
     conditions: Sequence[Condition],
@@ -197,7 +199,7 @@ def _terms(
     options: EvaluateOptions,
 ) -> dict[str, Any]:
     """Every setting that decides the numbers of this evaluation."""
-    return evaluation_terms(
+    return evaluation_settings(
         header,
         conditions=[condition.name for condition in conditions],
         codes=sha256_of(options.checkpoint.codes) if options.checkpoint.codes is not None else "",

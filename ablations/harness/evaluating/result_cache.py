@@ -94,12 +94,12 @@ def lock_output_folder(folder: Path | None) -> Iterator[None]:
         yield
 
 
-def open_result_cache(folder: Path | None, terms: Mapping[str, Any], *, force: bool) -> ResultCache:
+def open_result_cache(folder: Path | None, settings: Mapping[str, Any], *, force: bool) -> ResultCache:
     """The cache of an evaluation, with the scores of earlier calls of the same evaluation.
 
     Args:
         folder: `--out`, or None to store nothing on disk.
-        terms: every setting that decides the numbers, JSON-ready (`evaluation_terms`).
+        settings: every setting that decides the numbers, JSON-ready (`evaluation_settings`).
         force: whether another evaluation's results may be replaced.
 
     Raises:
@@ -108,11 +108,11 @@ def open_result_cache(folder: Path | None, terms: Mapping[str, Any], *, force: b
     if folder is None:
         return ResultCache()
     _refuse_run_folder(folder)
-    path, terms = folder / ROWS_FILE, json.loads(json.dumps(terms))
+    path, settings = folder / ROWS_FILE, json.loads(json.dumps(settings))
     lines = [] if force else read_json_lines(path)
     if not force:
-        _require_same_terms(folder, lines[0] if lines else _terms_of_finished(folder), terms)
-    write_text(path, "".join(json.dumps(line) + "\n" for line in [terms, *lines[1:]]))
+        _require_same_settings(folder, lines[0] if lines else _settings_of_finished(folder), settings)
+    write_text(path, "".join(json.dumps(line) + "\n" for line in [settings, *lines[1:]]))
     entries = {
         (line["image"], line["condition"]): (line["pixels"], CachedScores(rows=line["rows"], prediction=line["guess"]))
         for line in lines[1:]
@@ -125,7 +125,7 @@ def _refuse_run_folder(folder: Path) -> None:
         raise ValueError(f"--out {folder}: that is a run's folder, whose own files stay as they are; choose another.")
 
 
-def evaluation_terms(result: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+def evaluation_settings(result: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """Every setting that decides an evaluation's numbers: those in evaluation.json, and `more`."""
     weights = result["weights"]
     return {
@@ -165,21 +165,23 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     return [line for line in objects if isinstance(line, dict)]
 
 
-def _terms_of_finished(folder: Path) -> dict[str, Any] | None:
+def _settings_of_finished(folder: Path) -> dict[str, Any] | None:
     """The settings of results without a cache file, as far as they are recorded; None for an empty folder."""
     existing = [name for name in RESULT_FILES if (folder / name).exists()]
     if not existing:
         return None
     try:
-        return evaluation_terms(json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8")))
+        return evaluation_settings(json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return {"model": f"{existing[0]} of something else"}
 
 
-def _require_same_terms(folder: Path, stored_terms: Mapping[str, Any] | None, terms: Mapping[str, Any]) -> None:
-    for key, value in (stored_terms or {}).items():
-        if value != terms.get(key):
-            requested = truncate(terms.get(key))
+def _require_same_settings(
+    folder: Path, stored_settings: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> None:
+    for key, value in (stored_settings or {}).items():
+        if value != settings.get(key):
+            requested = truncate(settings.get(key))
             raise ValueError(
                 f"--out {folder} holds another evaluation ({key}: {truncate(value)} there, {requested} asked for): "
                 "choose another --out, or say --force to replace all of it."

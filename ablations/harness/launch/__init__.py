@@ -24,7 +24,7 @@ def _launcher_help(default: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launching:
+class LaunchOptions:
     """By whom; see docs/launchers.md.
 
     Attributes:
@@ -52,14 +52,14 @@ class LauncherEntry:
         name: as on the command line.
         make: from how to launch, the device and whom torchrun started to the launcher (`job.Launcher`); raises
             ValueError for settings that can't be used.
-        takes: which of the other fields of `Launching` it reads; the others are refused.
+        takes: which of the other fields of `LaunchOptions` it reads; the others are refused.
         without_gpus: what says how many GPUs a run has, where it does not read --gpus.
         on_this_device: whether its runs share this machine's device, so that --jobs has a usual number.
         joins: whether it is for processes that torchrun started, all of which share each run.
     """
 
     name: str
-    make: Callable[[Launching, torch.device, ProcessGroup], Launcher]
+    make: Callable[[LaunchOptions, torch.device, ProcessGroup], Launcher]
     takes: frozenset[str] = frozenset()
     without_gpus: str = ""
     on_this_device: bool = False
@@ -78,7 +78,7 @@ def register_launcher(entry: LauncherEntry) -> LauncherEntry:
     return LAUNCHERS.register(entry.name)(entry)
 
 
-def make_launcher(options: Launching, device: torch.device, process_group: ProcessGroup | None = None) -> Launcher:
+def make_launcher(options: LaunchOptions, device: torch.device, process_group: ProcessGroup | None = None) -> Launcher:
     """The requested launcher, ready to be called; `process_group` has the processes that torchrun started.
 
     Raises:
@@ -87,7 +87,7 @@ def make_launcher(options: Launching, device: torch.device, process_group: Proce
     from ablations.harness.training.distributed import COMMAND, SINGLE_PROCESS, is_multi_process
 
     entry = LAUNCHERS[options.launcher]
-    for name, flag in changed_flags(options, Launching(launcher=options.launcher)).items():
+    for name, flag in changed_flags(options, LaunchOptions(launcher=options.launcher)).items():
         if name not in entry.takes:
             launchers = _join_with_or([launcher.name for launcher in LAUNCHERS.values() if name in launcher.takes])
             reason = f"; {entry.without_gpus}" if name == "gpus" and entry.without_gpus else f", not with {entry.name}"
@@ -102,25 +102,25 @@ def _join_with_or(names: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
-def _local(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
+def _local(options: LaunchOptions, device: torch.device, process_group: ProcessGroup) -> Launcher:
     from ablations.harness.launch.local import launch
 
     return launch
 
 
-def _ray(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
+def _ray(options: LaunchOptions, device: torch.device, process_group: ProcessGroup) -> Launcher:
     from ablations.harness.launch.ray import RayLauncher
 
     return RayLauncher(address=options.ray_address, gpus=options.gpus_on(device))
 
 
-def _slurm(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
+def _slurm(options: LaunchOptions, device: torch.device, process_group: ProcessGroup) -> Launcher:
     from ablations.harness.launch.slurm import SlurmLauncher, parse_settings
 
     return SlurmLauncher(settings=parse_settings(options.slurm), gpus=options.gpus_on(device))
 
 
-def _torchrun(options: Launching, device: torch.device, process_group: ProcessGroup) -> Launcher:
+def _torchrun(options: LaunchOptions, device: torch.device, process_group: ProcessGroup) -> Launcher:
     from ablations.harness.launch.torchrun import TorchrunLauncher
 
     return TorchrunLauncher(process_group)

@@ -15,7 +15,7 @@ import torch
 from ablations.harness.heartbeat import notify_heartbeat, watchdog
 from ablations.harness.lock import BusyError, run_lock, trace_file
 from ablations.harness.progress import StudyProgress
-from ablations.harness.provenance import now
+from ablations.harness.provenance import utc_now
 from ablations.harness.run_one import find_run, list_names, run_one
 from ablations.harness.run_status import last_step
 from ablations.harness.training.acceleration import set_acceleration
@@ -165,7 +165,7 @@ def write_crash_record(job: Job, exit_description: str, *, hung: bool = False) -
     if hung or stack_trace.startswith("Timeout"):
         error_type, message = "Hung", f"No training step and no image for {job.hang_s or 0:g} s: the run was ended."
     write_json(
-        folder / ERROR_FILE, ErrorFile(type=error_type, message=message, traceback=stack_trace, at=now(), step=None)
+        folder / ERROR_FILE, ErrorFile(type=error_type, message=message, traceback=stack_trace, at=utc_now(), step=None)
     )
 
 

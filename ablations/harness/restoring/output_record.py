@@ -29,13 +29,13 @@ class OutputRecord:
     """The outputs that a folder's record names."""
 
     path: Path  # the record
-    terms: Mapping[str, Any]  # every setting that decides an output's pixels now
+    settings: Mapping[str, Any]  # every setting that decides an output's pixels now
     lines: dict[str, dict[str, Any]] = field(default_factory=dict)  # output's name -> its last line
 
     def is_current(self, job: RestoreJob) -> bool:
         """Whether the output exists unchanged, of this input and with these settings."""
         line = self.lines.get(job.target.name)
-        if line is None or line.get("terms") != self.terms or not job.target.is_file():
+        if line is None or line.get("terms") != self.settings or not job.target.is_file():
             return False
         try:
             return bool(line["output"] == sha256_of(job.target) and line["input"] == sha256_of(job.source))
@@ -44,23 +44,23 @@ class OutputRecord:
 
     def add(self, job: RestoreJob, output_hash: str) -> None:
         """Record an output of this hash; before it is written, since an output without a line is refused later."""
-        line = {"name": job.target.name, "input": sha256_of(job.source), "output": output_hash, "terms": self.terms}
+        line = {"name": job.target.name, "input": sha256_of(job.source), "output": output_hash, "terms": self.settings}
         self.lines[job.target.name] = line
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(json.dumps(line) + "\n")
 
 
-def open_record(out: Path, terms: Mapping[str, Any]) -> OutputRecord:
+def open_record(out: Path, settings: Mapping[str, Any]) -> OutputRecord:
     """The record of a folder; a line that was cut short is dropped."""
-    record = OutputRecord(path=out / RECORD_FILE, terms=json.loads(json.dumps(terms)))
+    record = OutputRecord(path=out / RECORD_FILE, settings=json.loads(json.dumps(settings)))
     record.lines = {line["name"]: line for line in read_json_lines(record.path) if isinstance(line.get("name"), str)}
     if record.lines:
         write_text(record.path, "".join(json.dumps(line) + "\n" for line in record.lines.values()))
     return record
 
 
-def restoration_terms(
+def restoration_settings(
     pretrained: PretrainedModel, *, degradation: str, tile: int | None, codes: Path | None, classifier: str
 ) -> dict[str, Any]:
     """Every setting that decides an output's pixels: the model, its weights, code and conditioning, and the tiles."""
@@ -99,8 +99,8 @@ def _difference(name: str, record: OutputRecord | None) -> str:
     line = record.lines.get(name) if record is not None else None
     if line is None or record is None:
         return ""
-    terms = line.get("terms") or {}
-    for key, value in record.terms.items():
-        if terms.get(key) != value:
-            return f", made by another {key} ({truncate(terms.get(key), 40)}, not {truncate(value, 40)})"
+    settings = line.get("terms") or {}
+    for key, value in record.settings.items():
+        if settings.get(key) != value:
+            return f", made by another {key} ({truncate(settings.get(key), 40)}, not {truncate(value, 40)})"
     return ", of another picture or changed since"

@@ -33,7 +33,7 @@ from ablations.harness.restoring.output_record import (
     RestoreJob,
     open_record,
     refuse_overwrite,
-    restoration_terms,
+    restoration_settings,
 )
 from ablations.harness.restoring.tiling import Tiling, restore_rows
 from datasets.readers import ImageRefused, is_image_name, unread_formats_note
@@ -79,14 +79,14 @@ def run(options: RestoreOptions) -> int:
     )
     for note in _unread_files_notes(options.images):
         console.print(note, markup=False)
-    terms = restoration_terms(
+    settings = restoration_settings(
         pretrained,
         degradation=options.degradation,
         tile=options.output.tile,
         codes=options.checkpoint.codes,
         classifier=classifier.path.name if classifier is not None else "",
     )
-    record = open_record(options.out, terms)
+    record = open_record(options.out, settings)
     if not options.output.force:
         pending = [job for job in jobs if not record.is_current(job)]
         refuse_overwrite(pending, record)
@@ -209,7 +209,7 @@ class _ImageRestorer:
                 if not is_out_of_memory(error):
                     raise
                 half = min(tiling.tile, max(image.colours.shape[:2])) // 2
-                if half < tiling.smallest:
+                if half < tiling.min_tile:
                     raise ImageRefused(source, f"memory does not hold a tile of {half * 2} pixels a side") from error
                 if self.pretrained.device.type == "cuda":
                     torch.cuda.empty_cache()

@@ -25,14 +25,14 @@ MARGIN, FADE = 32, 32
 GRID = 16
 """Tiles start at multiples of this, so that what a model folds together (pixel shuffling, windows) stays the same."""
 
-SMALLEST_TILE = 64
+MIN_TILE = 64
 
 Read = Callable[[slice, slice], Float[Tensor, "1 3 h w"]]
 Restore = Callable[[Float[Tensor, "1 3 h w"]], Float[Tensor, "1 3 h w"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Span:
+class TileSpan:
     """One tile along one side of the image, in pixels."""
 
     start: int  # first pixel that the model sees
@@ -41,7 +41,7 @@ class Span:
     leave: tuple[int, int]  # the same for fading out: the next tile's `enter`
 
     @property
-    def used(self) -> slice:
+    def output_slice(self) -> slice:
         """The pixels that enter the result."""
         return slice(self.enter[0], self.leave[1])
 
@@ -64,8 +64,8 @@ class Tiling:
     multiple_of: int = 1  # of the model; tiles start at multiples of it
 
     def __post_init__(self) -> None:
-        if self.tile < self.smallest:
-            raise ValueError(f"--tile {self.tile}: {self.smallest} pixels or more are needed; leave it out to choose.")
+        if self.tile < self.min_tile:
+            raise ValueError(f"--tile {self.tile}: {self.min_tile} pixels or more are needed; leave it out to choose.")
 
     @property
     def grid(self) -> int:
@@ -73,14 +73,14 @@ class Tiling:
         return lcm(GRID, self.multiple_of)
 
     @property
-    def smallest(self) -> int:
+    def min_tile(self) -> int:
         """The least side of a tile, in pixels."""
-        return max(SMALLEST_TILE, 4 * self.grid)
+        return max(MIN_TILE, 4 * self.grid)
 
-    def spans(self, length: int) -> list[Span]:
+    def spans(self, length: int) -> list[TileSpan]:
         """The tiles along a side of `length` pixels: as few as do, evenly spread."""
         if length <= self.tile:
-            return [Span(start=0, stop=length, enter=(0, 0), leave=(length, length))]
+            return [TileSpan(start=0, stop=length, enter=(0, 0), leave=(length, length))]
         margin, fade = min(MARGIN, self.tile // 8), min(FADE, self.tile // 8)
         # in units of the grid, so that every start lies on it
         step = max((self.tile - 2 * margin - fade) // self.grid, 1)
@@ -91,7 +91,7 @@ class Tiling:
         middles = [(stop + start) // 2 for stop, start in zip(stops[:-1], starts[1:], strict=True)]
         fades = [(0, 0), *((middle - fade // 2, middle - fade // 2 + fade) for middle in middles), (length, length)]
         return [
-            Span(start=start, stop=stop, enter=fades[index], leave=fades[index + 1])
+            TileSpan(start=start, stop=stop, enter=fades[index], leave=fades[index + 1])
             for index, (start, stop) in enumerate(zip(starts, stops, strict=True))
         ]
 
@@ -118,23 +118,23 @@ def restore_rows(
     row_spans, column_spans = (tiling.spans(side) for side in size)
     carry = torch.zeros(3, 0, size[1])
     for row_index, span in enumerate(row_spans):
-        band = torch.zeros(3, span.used.stop - span.used.start, size[1])
+        band = torch.zeros(3, span.output_slice.stop - span.output_slice.start, size[1])
         for column_index, column in enumerate(column_spans):
             tile = restore(read(slice(span.start, span.stop), slice(column.start, column.stop)))[0].float().cpu()
             rows, columns = _used_in_tile(span), _used_in_tile(column)
-            band[..., column.used] += tile[:, rows, columns] * column.weights()
+            band[..., column.output_slice] += tile[:, rows, columns] * column.weights()
             if on_tile:
                 on_tile(row_index * len(column_spans) + column_index + 1, len(row_spans) * len(column_spans))
         band *= span.weights()[:, None]
         band[:, : carry.shape[1]] += carry
-        finished = span.leave[0] - span.used.start
+        finished = span.leave[0] - span.output_slice.start
         carry = band[:, finished:].clone()
-        yield span.used.start, band[:, :finished]
+        yield span.output_slice.start, band[:, :finished]
 
 
-def _used_in_tile(span: Span) -> slice:
+def _used_in_tile(span: TileSpan) -> slice:
     """The used pixels, counted from the tile's own first one."""
-    return slice(span.used.start - span.start, span.used.stop - span.start)
+    return slice(span.output_slice.start - span.start, span.output_slice.stop - span.start)
 
 
 def _ramp(length: int) -> Float[Tensor, " length"]:

@@ -29,7 +29,7 @@ class Conditioning:
     def __init__(self, config: ModelConfig, prompts: PromptBank) -> None:
         self.prompts = prompts
         self._shuffled = config.prompt_set == "shuffled"
-        self.needs = "row" if isinstance(config, DFPIRConfig) else config.row.needs
+        self.needs = "row" if isinstance(config, DFPIRConfig) else config.entry.needs
         if self.needs == "image512":
             raise ValueError(
                 "This model is told by the image features of its authors' fine-tuned CLIP, which are not published "

@@ -40,7 +40,7 @@ class Batch:
 
 def unsplittable_reason(spec: RunSpec) -> str:
     """Why the model's batch can't be split; empty where it can."""
-    return "" if isinstance(spec.config, DFPIRConfig) else spec.config.row.whole_batch
+    return "" if isinstance(spec.config, DFPIRConfig) else spec.config.entry.whole_batch
 
 
 def backward(
@@ -117,7 +117,7 @@ def training_loss(
     Sample weights multiply each sample's error. An objective of its own is called for the samples of each weight apart,
     since it gives one number for all; one that needs the whole batch goes without weights.
     """
-    baseline = None if isinstance(config, DFPIRConfig) else config.row
+    baseline = None if isinstance(config, DFPIRConfig) else config.entry
     if baseline is None or baseline.objective is None:
         errors: Tensor = (model(degraded, code).float() - clean).abs()
         return errors.mean() if weights is None else (errors.mean(dim=(1, 2, 3)) * weights).mean()

@@ -1,4 +1,4 @@
-"""The way back from each number of a table to its runs: ids, seeds, protocol, images and commit.
+"""Provenance of each number of a table: ids of its runs, seeds, protocol, images and commit.
 
 Plain data for a JSON block of the page. A cell is (table, row, column) by place, in the order in which the page prints
 them, so that sorting and filtering leave it alone.
@@ -20,7 +20,7 @@ from reports.study import Run, Study
 from reports.tables import ResultTable
 
 
-def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
+def cell_provenance(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
     """The runs behind the cells of these tables.
 
     Args:
@@ -32,12 +32,12 @@ def origins(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, Any]:
         column a number a metric, None where there is none.
     """
     runs = {run.run_id: run for study, _ in tables for run in study.runs.values()}
-    linked_tables = [_table(study, table) for study, table in tables]
-    used = {r["run"] for table in linked_tables for row in table["rows"] if row for r in row["runs"]}
+    provenance_tables = [_table(study, table) for study, table in tables]
+    used = {r["run"] for table in provenance_tables for row in table["rows"] if row for r in row["runs"]}
     return {
         "metrics": [f"{m.label}, {m.unit}" if m.unit else m.label for m in tables[0][0].metrics],
         "runs": {name: _run(run) for name, run in runs.items() if name in used},
-        "tables": linked_tables,
+        "tables": provenance_tables,
     }
 
 
@@ -49,8 +49,8 @@ def _table(study: Study, table: ResultTable) -> dict[str, Any]:
     }
 
 
-def _column(terms: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
-    rows = terms if column in (AVERAGE, TASK_AVERAGE) else terms[terms["condition"] == column]
+def _column(test_settings: pd.DataFrame, scores: Scores, column: str) -> dict[str, Any]:
+    rows = test_settings if column in (AVERAGE, TASK_AVERAGE) else test_settings[test_settings["condition"] == column]
     n_scenes, n_images = scores.count_scenes_and_images(column)
     return {
         "label": condition_label(column),

@@ -15,11 +15,11 @@ from reports.artifacts import Crop, Sample, first_of, load_samples
 from reports.figures.errors import error_of, scale_end
 from reports.formatting import format_quantity
 from reports.labels import condition_label, in_sentence
-from reports.messages import joined, message
+from reports.messages import join_texts, message
 from reports.study import Study
 
-MOST_CHARACTERS = 8_000_000
-MOST_SIDE_PX = 1024
+MAX_CHARACTERS = 8_000_000
+MAX_SIDE_PX = 1024
 _SCORED = ("degraded", "restored")
 
 Key = tuple[str, str]
@@ -28,14 +28,14 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Zoom:
-    """One crop of a shot: its alternative text and its PNG as a data: URI."""
+    """One crop of an image: its alternative text and its PNG as a data: URI."""
 
     alt: str
     uri: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shot:
+class GalleryImage:
     """A scene's picture: `kind` is "degraded", "restored" or "clean"; `psnr_db` of the complete test image.
 
     `zooms` are crops of it, one for each of the scene's sizes. `is_lead`: restored by the variant that the study is
@@ -74,7 +74,7 @@ class Overview:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class GalleryScene:
     """One test image under one condition: degraded first, then by every method, then clean.
 
     `sizes` are (width, height) of each zoom in pixels; older runs have no overview.
@@ -82,22 +82,24 @@ class Scene:
 
     title: str
     sizes: tuple[tuple[int, int], ...]
-    shots: tuple[Shot, ...]
+    images: tuple[GalleryImage, ...]
     overview: Overview | None = None
 
     @property
     def gain_db(self) -> float:
         """PSNR of the lead, else of the best method, less the degraded input's; 0 where one of them is not known."""
-        scores = {kind: [s.psnr_db for s in self.shots if s.kind == kind and s.psnr_db is not None] for kind in _SCORED}
+        scores = {
+            kind: [s.psnr_db for s in self.images if s.kind == kind and s.psnr_db is not None] for kind in _SCORED
+        }
         if not all(scores.values()):
             return 0.0
-        lead = [shot.psnr_db for shot in self.shots if shot.is_lead and shot.psnr_db is not None]
+        lead = [image.psnr_db for image in self.images if image.is_lead and image.psnr_db is not None]
         return max(lead or scores["restored"]) - max(scores["degraded"])
 
     @property
     def n_characters(self) -> int:
         """Characters of all its data: URIs."""
-        pictures = [zoom.uri for shot in self.shots for zoom in shot.zooms]
+        pictures = [zoom.uri for image in self.images for zoom in image.zooms]
         return sum(map(len, pictures)) + (len(self.overview.uri) if self.overview else 0)
 
 
@@ -111,7 +113,7 @@ class Gallery:
         error_end: where the scale of absolute errors ends, in grey levels of 255.
     """
 
-    scenes: tuple[Scene, ...] = ()
+    scenes: tuple[GalleryScene, ...] = ()
     remarks: tuple[str, ...] = ()
     error_end: float = 0.0
 
@@ -121,33 +123,33 @@ class Gallery:
         return any(scene.overview for scene in self.scenes)
 
 
-def gallery(study: Study, *, most: int = MOST_CHARACTERS) -> Gallery:
+def gallery(study: Study, *, max_characters: int = MAX_CHARACTERS) -> Gallery:
     """Crops of each variant's first finished run that has any, the first image of every condition before the second.
 
     Args:
         study: whose runs hold samples.
-        most: characters that all data: URIs together may have.
+        max_characters: characters that all data: URIs together may have.
     """
     firsts = first_of(study, load_samples)
     samples_of = {v: {(s.condition, s.image): s for s in reversed(samples)} for v, (_, samples) in firsts.items()}
     keys = sorted({key for samples in samples_of.values() for key in samples}, key=_sort_key)
-    place: dict[Key, int] = {}
+    rank: dict[Key, int] = {}
     for condition, image in keys:
-        place[condition, image] = sum(c == condition for c, _ in place)
-    scenes: dict[Key, Scene] = {}
+        rank[condition, image] = sum(c == condition for c, _ in rank)
+    scenes: dict[Key, GalleryScene] = {}
     mismatches: dict[str, None] = {}
     errors: list[np.ndarray] = []
-    room, n_left_out = most, 0
-    for key in sorted(keys, key=lambda k: place[k]):
-        reader = _SceneReader(study, key)
+    characters_left, n_left_out = max_characters, 0
+    for key in sorted(keys, key=lambda k: rank[k]):
+        reader = _GallerySceneReader(study, key)
         scene = reader.read({v: s[key] for v, s in samples_of.items() if key in s})
         mismatches.update(dict.fromkeys(reader.mismatches))
         if scene is None:
             continue
-        if scene.n_characters > room:
+        if scene.n_characters > characters_left:
             n_left_out += 1
             continue
-        room -= scene.n_characters
+        characters_left -= scene.n_characters
         scenes[key] = scene
         errors += reader.errors
     remarks = []
@@ -169,7 +171,7 @@ def _sort_key(key: Key) -> tuple[object, Key]:
     return schema.condition_sort_key(key[0]), key
 
 
-class _SceneReader:
+class _GallerySceneReader:
     """Makes a scene of the samples of one image.
 
     Attributes:
@@ -184,11 +186,11 @@ class _SceneReader:
         self.mismatches: list[str] = []
         self.errors: list[np.ndarray] = []
 
-    def read(self, samples: dict[str, Sample]) -> Scene | None:
+    def read(self, samples: dict[str, Sample]) -> GalleryScene | None:
         """The scene; None where no variant's crops can be read."""
         n_zooms = 2 if all(sample.second for sample in samples.values()) else 1
         first: list[_Pngs] | None = None
-        shots: list[Shot] = []
+        images: list[GalleryImage] = []
         for variant, sample in samples.items():
             pngs = [_read_pngs(crop) for crop in (sample, sample.second)[:n_zooms] if crop is not None]
             crops = [each for each in pngs if each is not None]
@@ -197,29 +199,31 @@ class _SceneReader:
                 continue
             if first is None:
                 first, first_sample = crops, sample
-                shots.append(self._degraded(crops, sample))
-            shots.append(self._restored(crops, sample, variant))
+                images.append(self._degraded(crops, sample))
+            images.append(self._restored(crops, sample, variant))
             self.errors += [error_of(_pixels(each.restored), _pixels(each.clean)) for each in crops]
         if first is None:
             return None
         alt = message("{condition}, image {image}: clean", **self.names)
-        shots.append(Shot(kind="clean", label=message("clean"), zooms=_zooms(alt, [each.clean for each in first])))
-        return Scene(
-            title=joined([self.label, self.names["image"]], " · "),
+        images.append(
+            GalleryImage(kind="clean", label=message("clean"), zooms=_zooms(alt, [each.clean for each in first]))
+        )
+        return GalleryScene(
+            title=join_texts([self.label, self.names["image"]], " · "),
             sizes=tuple(each.size for each in first),
-            shots=tuple(shots),
+            images=tuple(images),
             overview=self._overview(first_sample, n_zooms),
         )
 
-    def _degraded(self, crops: Sequence[_Pngs], sample: Sample) -> Shot:
+    def _degraded(self, crops: Sequence[_Pngs], sample: Sample) -> GalleryImage:
         alt = message(
             "{condition}, image {image}: degraded by {degradation}, PSNR {psnr:.2f} dB",
             **self.names, degradation=in_sentence(self.label), psnr=sample.input_psnr_db,
         )  # fmt: skip
         zooms = _zooms(alt, [each.degraded for each in crops])
-        return Shot(kind="degraded", label=message("degraded"), zooms=zooms, psnr_db=sample.input_psnr_db)
+        return GalleryImage(kind="degraded", label=message("degraded"), zooms=zooms, psnr_db=sample.input_psnr_db)
 
-    def _restored(self, crops: Sequence[_Pngs], sample: Sample, variant: str) -> Shot:
+    def _restored(self, crops: Sequence[_Pngs], sample: Sample, variant: str) -> GalleryImage:
         name = self.study.label(variant)
         alt = message(
             "{condition}, image {image}: restored by {variant}, PSNR {psnr:.2f} dB",
@@ -227,7 +231,7 @@ class _SceneReader:
         )  # fmt: skip
         is_lead = variant in self.study.featured[:1]
         zooms = _zooms(alt, [each.restored for each in crops])
-        return Shot(kind="restored", label=name, zooms=zooms, psnr_db=sample.psnr_db, is_lead=is_lead)
+        return GalleryImage(kind="restored", label=name, zooms=zooms, psnr_db=sample.psnr_db, is_lead=is_lead)
 
     def _overview(self, sample: Sample, n_zooms: int) -> Overview | None:
         if sample.display is None or sample.image_size is None:
@@ -275,7 +279,7 @@ def _size(content: bytes, file_format: str) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(content), formats=(file_format,)) as picture:
             picture.load()
-            return picture.size if max(picture.size) <= MOST_SIDE_PX else (0, 0)
+            return picture.size if max(picture.size) <= MAX_SIDE_PX else (0, 0)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 0, 0
 
