@@ -10,10 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from reports.schema import IMAGE_COLUMNS, METRIC_PREFIX, SSIM, TABLE_COLUMNS, read_images, read_measure
 from tests.support.pair_folders import picture, write
@@ -161,15 +159,6 @@ def test_the_help_lists_what_is_registered(site):
     assert "smoke, demo, small, quick, paper, minute (default: demo)" in text
     text = " ".join(printed(site, "-m", "ablations.restore", "--help").replace("│", " ").split())
     assert "rain, haze, blur, lowlight, jpeg-10, jpeg-30; auto" in text
-
-
-def test_inputs_of_its_task_are_scored(site, tmp_path):
-    folder = tmp_path / "clean"
-    folder.mkdir()
-    grey = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))
-    Image.fromarray(np.dstack([grey, grey.T, grey])).save(folder / "a.png")
-    table = printed(site, "-m", "datasets", "score", folder, "--task", "jpeg")
-    assert re.findall(r"^(\S+) +all +1 ", table, re.MULTILINE) == ["jpeg-10", "jpeg-30"]
 
 
 @pytest.mark.slow

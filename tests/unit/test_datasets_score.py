@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from datasets.protocols import PROTOCOLS, get_protocol, score
 from datasets.readers import read_rgb
 from datasets.score import score_inputs
 from datasets.sources.paper import load_root
-from datasets.tasks import Task
+from datasets.tasks import TASKS, Task, register_task
 from datasets.test_sets.discovery import find_test_sets
 from datasets.test_sets.opening import TestQuery
+from dfpir.sentences import SENTENCES
 from tests.support.pair_folders import write
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -246,3 +248,16 @@ def test_images_that_live_on_a_device_give_the_same_batches(root):
             resident.batch(conditions, seeds, patch), bundle.batch(conditions, seeds, patch), strict=True
         ):
             assert torch.equal(ours, theirs)
+
+
+def test_pairs_of_a_registered_task_are_scored(tmp_path, capsys):
+    pixels = np.tile(np.arange(64, dtype=np.uint8)[:, None, None] * 4, (1, 64, 3))
+    for folder, image in (("input", pixels // 2), ("target", pixels)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(image).save(tmp_path / folder / "a.png")
+    with TASKS.scope(), SENTENCES.scope():
+        register_task(Task(name="fog", label="Fog", colour="#56B4E9", detailed="dense fog", simple="fog"))
+        assert main(["score", str(tmp_path), "--task", "fog"]) == 0
+    assert re.search(r"^fog +all +1 ", capsys.readouterr().out, re.MULTILINE)
+    assert main(["score", str(tmp_path), "--task", "fog"]) == 2
+    assert "Unknown task 'fog'." in capsys.readouterr().err
