@@ -225,4 +225,4 @@ def test_a_run_on_the_fields_sets_is_scored_by_its_protocol(site, tmp_path):
     data = ("--data", "paper", "--root", tmp_path / "root", "--protocol", "cropped")
     printed(site, *RUN, "--only", "tinynet", "--tasks", "noise", *data, "--out", tmp_path / "runs")
     table = next((tmp_path / "runs/studies").glob("*/table.md")).read_text(encoding="utf-8")
-    assert "Protocol: cropped-v1." in table
+    assert "protocol cropped-v1" in table
