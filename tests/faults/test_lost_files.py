@@ -15,7 +15,7 @@ from ablations.harness.run_one import run_one
 from ablations.harness.run_status import status_of
 from ablations.harness.study import study_record, write_table
 from ablations.plan import make_plan
-from ablations.status import statuses
+from ablations.status_command import statuses
 from reports.artifacts import load_samples
 from reports.build import build_report
 from reports.files import write_json

@@ -16,7 +16,7 @@ import dfpir
 from ablations.harness.evaluating.pretrained import WeightsError, _require_trained
 from ablations.restore import main as restore
 from ablations.run import main as run
-from ablations.status import as_text, statuses
+from ablations.status_command import as_text, statuses
 from datasets.tasks import condition_named
 from reports.pages.setup import study_path
 

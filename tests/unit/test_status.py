@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ablations.harness.lock import lock_file, run_lock
-from ablations.status import as_text, main, statuses
+from ablations.status import main
+from ablations.status_command import as_text, statuses
 from reports import layout, schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ def newly_imported(module):
 
 
 def test_status_imports_nothing_heavy():
-    assert not {"torch", "pandas", "numpy", "pyarrow"} & newly_imported("ablations.status")
+    assert not {"torch", "pandas", "numpy", "pyarrow"} & newly_imported("ablations.status_command")
 
 
 @pytest.mark.parametrize("module", ["reports.layout", "reports.run_state"])
