@@ -73,7 +73,7 @@ def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequenc
     for number, seed in enumerate(first.seeds[variant][:listed]):
         cells = [[None if values is None else _rounded(values[number]) for values in metrics] for metrics in by_column]
         runs.append({"run": ids[seed], "seed": seed, "means": cells})
-    return {"variant": variant, "runs": runs}
+    return {"variant": study.label(variant), "runs": runs}
 
 
 def _run(run: Run) -> dict[str, str]:
