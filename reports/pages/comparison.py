@@ -210,11 +210,9 @@ def _condition_cell(change: VariantChange) -> Cell:
     )
     if change.same_runs:
         return Cell(text=message("same"), value=e.value, hover=hover)
-    text, interval = (
-        format_signed(e.value) + ("*" if style else ""),
-        f"[{format_signed(e.low)}, {format_signed(e.high)}]",
-    )
-    return Cell(text=text, value=e.value, below=(interval,), hover=hover, style=style)
+    text, low, high = map(format_signed, (e.value, e.low, e.high))
+    text += "*" if style else ""
+    return Cell(text=text, value=e.value, below=(f"[{low}, {high}]",), hover=hover, style=style)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,8 +247,7 @@ def summarize_changes(
         for change in real
     ]
     lines += [*_no_change_sentences(tested), *_condition_sentences(rows), *_power_sentences(tested)]
-    unchanged = [change.variant for change in averages if change.same_runs]
-    if unchanged and tested:
+    if tested and (unchanged := [change.variant for change in averages if change.same_runs]):
         lines.append(message("The same runs on both sides, nothing to test: {names}.", names=list_names(unchanged)))
     unpaired = [change.variant for change in tested if not change.seeds_paired]
     if unpaired:
