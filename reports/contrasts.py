@@ -171,6 +171,13 @@ def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
     return tuple(contrasts)
 
 
+def difference_from_reference(study: Study, analysis: Analysis, variant: str, column: str) -> Estimate:
+    """A variant's difference from the reference, its interval simultaneous over all variants of a column."""
+    family = max(1, len(study.variants) - 1)
+    gap = analysis.difference(variant, str(study.reference), column)
+    return gap.at_level(1 - (1 - LEVEL) / family)
+
+
 def estimate_contrasts(analysis: Analysis, planned: Sequence[Contrast]) -> Contrasts:
     """Every planned contrast in every column for both questions.
 

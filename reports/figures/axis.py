@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.contrasts import difference_from_reference
 from reports.figures.style import INK, PAGE_IN, QUIET, Picture, alias_marks, new_figure, plain, save, seed_rings
 from reports.labels import axis_label, condition_label
 from reports.messages import join_clauses, join_sentences, message
@@ -58,7 +59,7 @@ def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list
     y = np.array([s.mean() for s in by_seed])
     extent = [y.min(), y.max()]
     if reference is not None:
-        differences = [analysis.difference(v, reference, column) for v in on_axis]
+        differences = [difference_from_reference(study, analysis, v, column) for v in on_axis]
         low, high = (np.array([getattr(g, side) for g in differences]) for side in ("low", "high"))
         ax.vlines(x, low, high, color=_COLOUR, linewidth=1.4, label=f"{LEVEL:.0%} interval")
         ax.axhline(0, color=INK, linewidth=0.8)
@@ -114,9 +115,10 @@ def _texts(study: Study, analysis: Analysis, on_axis: list[str]) -> dict[str, st
     if study.reference:
         clauses = [
             message(
-                "Lines are unadjusted {level:.0%} intervals of the difference from {reference} for other training runs "
-                "and other photographs",
+                "Lines are {level:.0%} intervals of the difference from {reference}, simultaneous over the {n} "
+                "differences of a panel, for other training runs and other photographs",
                 level=LEVEL,
+                n=max(1, len(study.variants) - 1),
                 reference=study.label(study.reference),
             )
         ]

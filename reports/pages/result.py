@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from reports import schema
+from reports.contrasts import difference_from_reference
 from reports.document import Cell, Column, Number, Row, Table, text_cell, text_column
 from reports.document.latex import to_latex
 from reports.formatting import format_signed, metric_note
@@ -124,7 +125,7 @@ def difference_table(table: ResultTable, study: Study, name: str = "result") -> 
             continue
         cells = []
         for column in table.columns:
-            gap = analysis.difference(row.variant, reference, column)
+            gap = difference_from_reference(study, analysis, row.variant, column)
             interval = f"[{format_signed(gap.low, metric.digits)}, {format_signed(gap.high, metric.digits)}]"
             cells.append(
                 Cell(
@@ -141,10 +142,12 @@ def difference_table(table: ResultTable, study: Study, name: str = "result") -> 
         columns=(text_column(message("Variant")), *column_heads(table.columns)),
         rows=tuple(rows),
         caption=message(
-            "{metric}, variant minus {reference}, paired by image, with unadjusted 95% intervals for new training "
-            "runs and new photographs. Bold: more than one seed and the interval excludes zero.",
+            "{metric}, variant minus {reference}, paired by image, for new training runs and new photographs, with 95% "
+            "intervals simultaneous over the {n} differences of a column. Bold: more than one seed and the interval "
+            "excludes zero.",
             metric=metric_note((metric,)),
             reference=study.label(reference),
+            n=max(1, len(study.variants) - 1),
         ),
         has_title=False,
     )

@@ -223,13 +223,18 @@ class StudyReport:
         if controls and not self.figures.pictures.get("features"):
             first, *remaining = controls.sentences
             blocks.append(Text(lead=first, text=join_sentences(remaining) if remaining else ""))
-        blocks += self.figures.blocks("features", message("No finished run has recorded features."))
+        scatter = self.interactive.scatter
+        if scatter:
+            captions = [Text(text=picture.caption, style="caption") for picture in self.figures.pictures.get("features", ())]
+            blocks += [*captions, Template(template="scatter.html.j2", values={"scatter": scatter})]
+            title = message("The same as a static figure, for print")
+            blocks.append(Collapsible(title=title, blocks=self.figures.blocks("features")))
+        else:
+            blocks += self.figures.blocks("features", message("No finished run has recorded features."))
         blocks += [*controls.numbered_tables, controls.note_text] if controls else []
         if "scatter" in self.interactive.problems:
             reason = message("The scatter could not be prepared: {reason}", reason=self.interactive.problems["scatter"])
             blocks.append(Text(text=reason, style="remark"))
-        if self.interactive.scatter:
-            blocks.append(Template(template="scatter.html.j2", values={"scatter": self.interactive.scatter}))
         blocks += [separation_table(self.study, self.figures.measured)] if self.figures.measured else []
         return Section(name="features", title=message("Features by condition"), blocks=blocks)
 
