@@ -225,7 +225,8 @@ class StudyReport:
             blocks.append(Text(lead=first, text=join_sentences(remaining) if remaining else ""))
         scatter = self.interactive.scatter
         if scatter:
-            captions = [Text(text=picture.caption, style="caption") for picture in self.figures.pictures.get("features", ())]
+            pictures = self.figures.pictures.get("features", ())
+            captions = [Text(text=picture.caption, style="caption") for picture in pictures]
             blocks += [*captions, Template(template="scatter.html.j2", values={"scatter": scatter})]
             title = message("The same as a static figure, for print")
             blocks.append(Collapsible(title=title, blocks=self.figures.blocks("features")))
