@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from skimage import data
+from torchvision.ops import deform_conv2d  # type: ignore[import-untyped]
 
 import baselines
 import dfpir
@@ -176,6 +177,20 @@ def test_airnet_first_trains_its_encoder_alone():
         model.load_state_dict(state)
         losses.append(airnet.objective(model, degraded, clean, None).detach())
     assert torch.equal(*losses), "the answer plays no part"
+
+
+@pytest.mark.parametrize("size", [(9, 6), (1, 5)])
+def test_airnets_deformable_convolution_on_a_cpu_is_torchvisions(size):
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((2, 4, *size), (2, 18, *size), (5, 4, 3, 3), (2, 9, *size))
+    x, offset, weight, mask = (torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes)
+    inputs = [t.requires_grad_() for t in (x, 3 * offset, weight, mask)]  # some samples lie outside the image
+    ours = airnet.deformable_conv_by_sampling(*inputs)
+    theirs = deform_conv2d(inputs[0], inputs[1], inputs[2], padding=1, mask=inputs[3])
+    torch.testing.assert_close(ours, theirs)
+    towards = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
+    for one, other in zip(*(torch.autograd.grad(out, inputs, towards) for out in (ours, theirs)), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_airnet_contrasts_halves_where_no_second_view_is_given_and_its_queue_starts_over_at_the_end():
