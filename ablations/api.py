@@ -25,14 +25,14 @@ class StudyResult:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row for each variant, seed, test image and metric, as in table.parquet; infinite PSNR is capped."""
+        """One row for each variant, seed, test set, image and metric, as in table.parquet; infinite PSNR is capped."""
         from reports.image_rows import decode_texts
 
-        return decode_texts(self._study.rows)
+        return decode_texts(self._all_rows.rows)
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """Each variant's mean over images and seeds by condition and metric, with 95 % intervals."""
+        """Each variant's mean over images and seeds by condition and metric, with 95 % intervals, as in means.csv."""
         from reports.tables import means_frame
 
         return means_frame(self._study)
@@ -78,10 +78,18 @@ class StudyResult:
         return path.read_text(encoding="utf-8") if path.is_file() else f"No report yet in {self.folder}."
 
     @cached_property
-    def _study(self) -> Any:
+    def _all_rows(self) -> Any:
+        """The study with every test set and protocol."""
         from reports.load import load
 
         return load([self.folder])
+
+    @cached_property
+    def _study(self) -> Any:
+        """The study as the report's first table has it: one protocol, and one test set a condition."""
+        from reports.subsets import main_subset
+
+        return main_subset(self._all_rows)
 
     @cached_property
     def _verdict(self) -> Any:

@@ -16,8 +16,8 @@ from ablations.forecast import PlannedStudy, choose_parallel_runs, pending_by_mo
 from ablations.harness.launch import LAUNCHERS, make_launcher
 from ablations.harness.launch.job import JobOptions, Launcher
 from ablations.harness.provisional_report import build_provisional_report
-from ablations.harness.run_one import run_nonzero_rank
-from ablations.harness.study import StudyResult, print_folder_notes, run_plan
+from ablations.harness.run_one import find_run, run_nonzero_rank
+from ablations.harness.study import StudyResult, print_folder_notes, report_plan, run_plan
 from ablations.harness.training.acceleration import acceleration_record, set_acceleration
 from ablations.harness.training.distributed import (
     SINGLE_PROCESS,
@@ -39,6 +39,7 @@ from datasets.protocols import PROTOCOLS, get_protocol
 from datasets.tasks import conditions_of
 from dfpir.prompts import TEXT_ENCODERS, TextEncoder, TextEncoderUnavailableError, conditions_without_code, load_prompts
 from dfpir.registry import UnknownNameError, suggestion
+from reports.run_state import is_done
 
 _CACHE_BYTES = 64 << 20
 """Cache of a folder's decoded images while the study is planned; its runs, as processes, read them again."""
@@ -53,8 +54,8 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
         console: for messages; standard output by default.
 
     Returns:
-        The outcome of the study; None for a dry run, an early look, or a process of torchrun
-        other than the first.
+        The outcome of the study; None where no run starts (a dry run, an early look, a report alone), and in
+        processes of torchrun other than the first.
 
     Raises:
         ValueError: an option that can't be used.
@@ -138,6 +139,14 @@ def _execute(options: RunOptions, planned: PlannedStudy, launcher: Launcher, *, 
     if execution.early_look:
         report = build_provisional_report(plan, root, planned.device, console, command=command)
         console.print(f"Provisional report: {report.resolve()}", soft_wrap=True, markup=False)
+        return None
+    if execution.report_only:
+        if not any(is_done(find_run(root, spec)) for spec in plan.specs):
+            raise ValueError(
+                f"No run of {plan.study.name} with these options is finished in {root}: nothing to report."
+            )
+        report = report_plan(plan, root, str(planned.device), command=command, console=console)
+        console.print(f"Report: {report.resolve()}", soft_wrap=True, markup=False)
         return None
     jobs = choose_parallel_runs(planned, execution.jobs, local=LAUNCHERS[options.launching.launcher].on_this_device)
     if execution.dry_run:

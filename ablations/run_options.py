@@ -151,6 +151,7 @@ class Execution:
         dry_run: print the runs, their ids and the estimated time and memory; train nothing
         early_look: train nothing; write a provisional report of the unfinished runs, from the last tenth of training
             that all of them reached
+        report_only: start no run; write the table and the report of those that are finished
     """
 
     out: Annotated[Path, single_value("--out", "FOLDER", flags.folder_path), OPTION] = Path("runs")
@@ -161,6 +162,7 @@ class Execution:
     force: Switch = False
     dry_run: Switch = False
     early_look: Switch = False
+    report_only: Switch = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +201,10 @@ class RunOptions:
         return {"recipe": self.recipe, "model": self.model, "evaluation": self.evaluation}
 
 
+_WITHOUT_RUNS = ("dry_run", "early_look", "report_only")
+"""Options with which no run starts."""
+
+
 def refuse_unused_flags(options: RunOptions) -> None:
     """Refuse flags that have no effect in combination with others.
 
@@ -218,10 +224,10 @@ def refuse_unused_flags(options: RunOptions) -> None:
         _allow_only(
             changed, ("budget", "device", "out"), reason, "python -m ablations.efficiency --help shows its other flags."
         )
-    elif "dry_run" in changed and "early_look" in changed:
-        raise ValueError("--dry-run, --early-look: choose one of them.")
-    elif "force" in changed and ("dry_run" in changed or "early_look" in changed):
-        raise ValueError("--force: --dry-run and --early-look train nothing; leave it out.")
+    elif len(without_runs := [name for name in _WITHOUT_RUNS if name in changed]) > 1:
+        raise ValueError(f"{', '.join(map(flag_name, without_runs))}: choose one of them.")
+    elif without_runs and "force" in changed:
+        raise ValueError(f"--force: {flag_name(without_runs[0])} starts no run; leave one of them out.")
 
 
 @lru_cache

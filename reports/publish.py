@@ -22,6 +22,7 @@ from reports.image_rows import decode_texts
 from reports.load import load
 from reports.run_state import Status
 from reports.study import Run, Study
+from reports.subsets import main_subset
 from reports.verdict import verdict_of
 
 _STUDY_FILES = (
@@ -65,7 +66,7 @@ def publish(folder: Path, out: Path) -> Path:
     metric_names = [metric.name for metric in study.metrics]
     schema.write_images(decode_texts(study.rows), out / schema.IMAGES_FILE, metrics=metric_names)
     write_csv(out / "provenance.csv", provenance(study))
-    pictures = [picture.png.name for picture in _draw_pictures(study, out)]
+    pictures = [picture.png.name for picture in _draw_pictures(main_subset(study), out)]
     written = [*names, schema.IMAGES_FILE, "provenance.csv", *pictures]
     sums = [f"{sha256_of(out / name)}  {name}\n" for name in written]
     write_text(out / "SHA256SUMS", "".join(sums))

@@ -54,7 +54,9 @@ def build_provisional_report(plan: Plan, root: Path, device: torch.device, conso
         else:
             console.print(f"{spec.variant} seed {spec.seed}: its weights of then are gone; left out", markup=False)
     if not evaluated_digests:
-        raise ValueError(f"The snapshots of {plan.study.name} are gone: its runs are finished, and so is its report.")
+        raise ValueError(
+            f"{plan.study.name}: its started runs are finished, without snapshots; --report-only makes their report."
+        )
     study = replace(plan.study, title=f"Provisional, after {tenth * 10} % of the training: {plan.study.title}")
     partial_plan = replace(
         plan, study=study, rows=tuple(row for row in plan.rows if row.spec.digest in evaluated_digests)

@@ -43,6 +43,7 @@ from reports.figures.further import figure_named
 from reports.files import write_json
 from reports.load import load_study
 from reports.run_state import is_done
+from reports.subsets import main_subset
 from reports.tables import build_table
 
 
@@ -77,17 +78,35 @@ def run_plan(
     if not failed:
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
+    report = report_plan(plan, root, options.device, command=command, console=console)
+    return StudyResult(folder=folder, report=report, failed=failed)
+
+
+def report_plan(plan: Plan, root: Path, device: str, *, command: str, console: Console) -> Path:
+    """Write the study's table and report from those of the plan's runs that are finished.
+
+    Args:
+        plan: of the study.
+        root: folder of all runs.
+        device: restores the images with the largest differences again.
+        command: as in `run_plan`.
+        console: for the table.
+
+    Returns:
+        The HTML page.
+    """
+    folder = study_folder(plan, root)
     # a run found under another label has that label in its folder's name: write the actual folders
     study = study_record(plan, root, command, folder)
     write_json(folder / schema.STUDY_FILE, study)
     with timed_status(console, "writing the table and the report"):
         write_table(study, root, folder)
-        _restore_extremes(plan, root, folder, options.device, console)
+        _restore_extremes(plan, root, folder, device, console)
         report = build_report([folder], folder)
     for sentence in convergence_sentences(read_convergence(folder / schema.MEASURES_FOLDER / "learning.csv")):
         print_prose(console, sentence)  # evidence for the table, first
-    print_table(build_table(load_study(folder)), console)
-    return StudyResult(folder=folder, report=report, failed=failed)
+    print_table(build_table(main_subset(load_study(folder))), console)
+    return report
 
 
 def _restore_extremes(plan: Plan, root: Path, folder: Path, device_name: str, console: Console) -> None:

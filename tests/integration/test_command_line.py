@@ -1,6 +1,7 @@
 """`python -m ablations.run`: flags, listings, plans, errors."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ def test_the_flags_are_these():
     assert {flag for flag in known_flags() if not flag.startswith(settings)} == {
         "--version", "--list", "--variants", "--only", "--seeds", "--budget", "--data", "--text-encoder", "--out",
         "--device", "--jobs", "--launcher", "--ray-address", "--slurm", "--gpus", "--hang-after", "--log", "--root", "--protocol",
-        "--exclude-leaks", "--tasks", "--checkpoint", "--force", "--dry-run", "--early-look", "--precision", "--names",
+        "--exclude-leaks", "--tasks", "--checkpoint", "--force", "--dry-run", "--early-look", "--report-only", "--precision",
+        "--names",
         "--kernels", "--compile", "--cuda-graphs", "--checkpointing",
         "--split", "--skip-bad", "--metrics",
     }  # fmt: skip
@@ -75,6 +77,24 @@ def test_dry_run_prints_ids_and_writes_nothing(capsys, tmp_path):
     assert code == 0
     assert len(re.findall(r"dfpir_g\d+-s[01]-[0-9a-f]{8}\tto run", out)) == 8  # the short form of a small budget
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_a_report_of_what_is_finished_starts_no_run(capsys, smoke_runs, tmp_path):
+    flags = ("gamma_sweep", "--budget", "smoke", "--seeds", 0, 1, "--report-only", "--out", tmp_path)
+    code, _, err = call(capsys, *flags)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"No run of gamma_sweep with these options is finished in {tmp_path}" in err
+    runs = sorted(path.parent for path in smoke_runs.glob("*/DONE"))
+    for run in runs:
+        shutil.copytree(run, tmp_path / run.name)
+    code, out, _ = call(capsys, *flags)
+    assert code == 0
+    assert re.search(r"^dfpir_g50 .* 1 of 2$", out, re.MULTILINE)
+    assert re.search(r"^dfpir_g70 .*not run.* 0 of 2$", out, re.MULTILINE)
+    (study,) = (tmp_path / "studies").iterdir()
+    assert re.search(r"Interim analysis: 2 of \d+ planned runs are finished", (study / "table.md").read_text("utf-8"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*(run.name for run in runs), "studies"])
 
 
 @pytest.mark.parametrize(

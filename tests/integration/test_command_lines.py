@@ -179,7 +179,8 @@ def refused(capsys, main, *words):
         (("--list", "gamma_sweep", "--names"), "--names: --list prints"),
         (("--variants", "--budget", "smoke"), "--budget: --variants prints"),
         (("gamma_sweep", "--dry-run", "--early-look"), "--dry-run, --early-look"),
-        (("gamma_sweep", "--dry-run", "--force"), "--force: "),
+        (("gamma_sweep", "--report-only", "--early-look"), "--early-look, --report-only: choose one"),
+        (("gamma_sweep", "--dry-run", "--force"), "--force: --dry-run starts no run"),
         (("gamma_sweep", "--out", ""), "--out: an empty name"),
         (
             ("efficiency", "--seeds", "1", "--only", "dfpir", "--dry-run", "--data", "X"),

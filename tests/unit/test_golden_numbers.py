@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import ablations
 from ablations.budgets import BUDGETS
 from ablations.models import missing_extra
 from ablations.plan import make_plan
@@ -25,6 +26,8 @@ IDS = FROZEN / "run_ids.json"
 STUDY = FROZEN / "study.json"
 RUNS = Path(__file__).parents[2] / "reports" / "published" / "components-small-BSDS500" / "runs"
 TABLES = ("means.csv", "pairs.csv", "contrasts.csv", "measures/learning.csv", "measures/separation.csv")
+ROUNDED = {"check_exact": False, "rtol": 1e-7, "atol": 1e-9}
+"""The files keep nine digits, and processors round sums differently."""
 DATA = DataRef(name="made_up", kind="embedded", path=None, checksum="c" * 64, description="none")
 
 
@@ -75,8 +78,16 @@ def built(tmp_path_factory) -> Path:
 def test_a_finished_studys_numbers_are_what_they_were(built, name):
     frozen = pd.read_csv(FROZEN / name.replace("/", "_"))
     assert len(frozen) > 1
-    # 1e-7: the files keep nine digits, and processors round sums differently
-    pd.testing.assert_frame_equal(pd.read_csv(built / name), frozen, check_exact=False, rtol=1e-7, atol=1e-9)
+    pd.testing.assert_frame_equal(pd.read_csv(built / name), frozen, **ROUNDED)
+
+
+@pytest.mark.parametrize("name", ["means", "pairs", "contrasts"])
+def test_from_python_a_study_with_two_rain_sets_has_the_reports_numbers(built, name):
+    results = ablations.load_results(built)
+    assert {"bsds500-val", "rain100l-test"} <= set(results.table["dataset"])
+    numbers, written = (t.select_dtypes("number") for t in (getattr(results, name), pd.read_csv(built / f"{name}.csv")))
+    written = written[numbers.columns]
+    pd.testing.assert_frame_equal(numbers.astype(float), written.astype(float), **ROUNDED)
 
 
 def freeze() -> None:
