@@ -1,0 +1,41 @@
+"""README and the published studies say the same."""
+
+import hashlib
+import re
+
+import pandas as pd
+import pytest
+
+from reports.formatting import format_signed
+from tests.support import published
+
+STUDIES = sorted(path.parent for path in published.PUBLISHED.rglob("SHA256SUMS"))
+_INTERVAL = re.compile(r"([+−-]?\d+\.\d+)(?: dB)? \[([+−-]\d+\.\d+), ([+−-]\d+\.\d+)\]")
+
+
+@pytest.mark.parametrize("page", published.PAGES, ids=["README", "published"])
+def test_the_tables_are_those_of_the_published_files(page):
+    text = page.read_text(encoding="utf-8")
+    assert published.rewrite(text) == text, "run python -m tests.support.published"
+
+
+def test_every_interval_in_the_readme_is_of_a_published_study():
+    found = set()
+    for path in published.PUBLISHED.rglob("*.csv"):
+        table = pd.read_csv(path)
+        if {"ci_low", "ci_high"} <= set(table.columns) and path.name in ("contrasts.csv", "pairs.csv"):
+            estimates = table[["estimate_db" if "estimate_db" in table else "difference_db", "ci_low", "ci_high"]]
+            found |= {tuple(map(format_signed, row)) for row in estimates.dropna().itertuples(index=False)}
+    written = {
+        tuple(number.replace("-", "\N{MINUS SIGN}") for number in numbers)
+        for numbers in _INTERVAL.findall(published.PAGES[0].read_text(encoding="utf-8"))
+    }
+    assert len(written) > 30
+    assert written <= found
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=[folder.name for folder in STUDIES])
+def test_published_files_are_what_they_were(folder):
+    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
