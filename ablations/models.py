@@ -92,6 +92,11 @@ def is_trained(config: ModelConfig) -> bool:
     return isinstance(config, DFPIRConfig) or config.entry.trained
 
 
+def learning_rate_factor(config: ModelConfig) -> float:
+    """The multiple of the budget's learning rate that trains the model."""
+    return config.entry.lr_factor if isinstance(config, BaselineConfig) else 1.0
+
+
 def config_json(config: ModelConfig) -> dict[str, Any]:
     """The configuration for spec.json."""
     return asdict(config) if isinstance(config, DFPIRConfig) else config.identity()

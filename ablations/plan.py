@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ablations.metrics import extra_metrics
 from ablations.mixture import paper_epoch_samples
-from ablations.models import BaselineConfig, ModelConfig, missing_extra, model_config
+from ablations.models import BaselineConfig, ModelConfig, learning_rate_factor, missing_extra, model_config
 from ablations.name_checks import select_variants
 from ablations.overrides import folder_suffix
 from ablations.registry import STUDIES, Study
@@ -163,7 +163,7 @@ def _spec(
         variant=f"{name}@{task}" if task else name,
         seed=seed,
         config=config,
-        recipe=_recipe_for(context.budget, tasks, checkpoint),
+        recipe=_recipe_for(context.budget, tasks, checkpoint).with_lr_factor(learning_rate_factor(config)),
         evaluation=context.budget.evaluation,
         data=context.data,
         conditions=tuple(conditions.train),

@@ -120,6 +120,10 @@ class Recipe:
         """The recipe of a run on these tasks: see `Phase.for_tasks`."""
         return replace(self, phases=tuple(phase.for_tasks(tasks, new_shares) for phase in self.phases))
 
+    def with_lr_factor(self, factor: float) -> Recipe:
+        """The recipe with every phase's learning rate times a factor."""
+        return replace(self, phases=tuple(replace(phase, lr=phase.lr * factor) for phase in self.phases))
+
     def phase_at(self, step: int) -> Phase:
         """The phase of a step, counted from 0."""
         for phase in self.phases:

@@ -66,6 +66,8 @@ class Baseline:
             numbers to compare with a paper's. As many trained parameters as DFPIR of width 8, as near as they go.
         small: settings with as many trained parameters as DFPIR of width 12.
         quick: settings with as many trained parameters as DFPIR of width 24.
+        lr_factor: multiple of the budget's learning rate, for a method that can't be trained at the common one (`notes`
+            say why).
         label: as tables and figures print it; the name where there is none.
         probed: the submodule whose output (B, C, H, W), or the first of several, t-SNE shows: the deepest features that
             all of the image passes. A number in its path is a place in a list, as in `R.body.-1`; "" for none.
@@ -90,6 +92,7 @@ class Baseline:
     demo: Mapping[str, Any] = field(default_factory=dict)
     small: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
+    lr_factor: float = 1.0
     label: str = ""
     probed: str = ""
 

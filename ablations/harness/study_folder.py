@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ablations.models import is_trained
+from ablations.models import is_trained, learning_rate_factor
 from ablations.override_flags import format_value
 from ablations.plan import Plan
 from ablations.registry import STUDIES, Study
@@ -56,9 +56,11 @@ def settings_digest(plan: Plan) -> str:
 
 
 def budget_record(plan: Plan) -> dict[str, Any]:
-    """The budget as in study.json: with the recipe and tasks of its runs."""
+    """The budget as in study.json: with the recipe and tasks of its runs, but for learning rates of their own."""
     budget = plan.budget
-    recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
+    trained = (spec for spec in plan.specs if is_trained(spec.config))
+    recipes = (spec.recipe.with_lr_factor(1 / learning_rate_factor(spec.config)) for spec in trained)
+    recipe = next(recipes, budget.recipe)
     overrides = {name: format_value(value) for name, value in budget.overrides.items()}
     return {
         "name": budget.name,

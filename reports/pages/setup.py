@@ -10,6 +10,7 @@ from typing import Any
 from reports import schema
 from reports.convergence import checkpoint_note
 from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
+from reports.learning_rates import own_learning_rates, without_learning_rates
 from reports.load import name_of
 from reports.messages import join_sentences, join_texts, message, ngettext, stored_text
 from reports.run_state import Status
@@ -47,6 +48,7 @@ def setup_facts(study: Study) -> list[tuple[str, str]]:
         (message("Data"), _data_text(study.data)),
         (message("Budget"), _budget_text(study.budget)),
         (message("Overrides of the budget"), _overrides_text(study.budget.get("overrides"))),
+        (message("Learning rates of their own"), own_learning_rates(study)),
         (message("Protocol"), _join_unique(s.get("protocol") for s in specs)),
         (message("Text encoder"), study.text_encoder or message("none")),
         (message("Prompts"), _join_unique(s.get("prompt_set") for s in specs)),
@@ -92,7 +94,7 @@ def caveats(study: Study) -> list[str]:
     if any(r.env.get("dirty") for r in finished):
         lines.append(message("Some runs used uncommitted changes: their code is in no commit."))
     commits = sorted({str(r.env.get("commit"))[:8] for r in finished})
-    budgets = sorted({_budget_text(_as_dict(r.spec.get("budget"))) for r in finished})
+    budgets = sorted({_budget_text(without_learning_rates(_as_dict(r.spec.get("budget")))) for r in finished})
     precisions = sorted({str(r.spec.get("precision")) for r in finished})
     if len(commits) > 1:
         lines.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))

@@ -46,7 +46,7 @@ def gains(study: str) -> str:
     seeds = means.groupby("variant")["n_seeds"].max()
     training = _training(folder)
     lines = [
-        "| | Noise σ=15 / 25 / 50 | Rain | Haze | Average (columns) | Seeds | Training |",
+        "| | Noise \N{GREEK SMALL LETTER SIGMA}=15 / 25 / 50 | Rain | Haze | Average (columns) | Seeds | Training |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for variant in dict.fromkeys(row["variant"] for row in plan["rows"]):

@@ -10,7 +10,9 @@ from reports.formatting import format_signed
 from tests.support import published
 
 STUDIES = sorted(path.parent for path in published.PUBLISHED.rglob("SHA256SUMS"))
-_INTERVAL = re.compile(r"([+−-]?\d+\.\d+)(?: dB)? \[([+−-]\d+\.\d+), ([+−-]\d+\.\d+)\]")
+_INTERVAL = re.compile(
+    r"([+\N{MINUS SIGN}-]?\d+\.\d+)(?: dB)? \[([+\N{MINUS SIGN}-]\d+\.\d+), ([+\N{MINUS SIGN}-]\d+\.\d+)\]"
+)
 
 
 @pytest.mark.parametrize("page", published.PAGES, ids=["README", "published"])
