@@ -28,6 +28,7 @@ AVERAGES = {
     ),
 }
 _INGREDIENTS = message("Ingredients")
+_INGREDIENT_HEADS = {"order": message("order"), "prompt": message("prompt")}
 _CHECKED = "\N{CHECK MARK}"
 _MAX_NARROW_LENGTH = 4  # characters of a cell that fit a two-column page
 _MAX_ROOMY_COLUMNS = 14  # more are set closer
@@ -202,7 +203,10 @@ def _table(
     non_empty = [(column, cells) for column, cells in extra_columns if any(cell.text for cell in cells)]
     ingredients = _differing_ingredients(table, _MAX_NARROW_LENGTH if is_narrow else None)
     columns = [text_column(message("Variant"))]
-    columns += [Column(head=ingredient, is_number=False, group=_INGREDIENTS) for ingredient in ingredients]
+    columns += [
+        Column(head=_INGREDIENT_HEADS.get(ingredient, ingredient), is_number=False, group=_INGREDIENTS)
+        for ingredient in ingredients
+    ]
     columns += [*heads, *(column for column, _ in non_empty)]
     rows = []
     for n, row in enumerate(table.rows):

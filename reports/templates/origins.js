@@ -2,6 +2,14 @@
 const origins = JSON.parse(document.getElementById("origins").textContent);
 const dialog = document.getElementById("origin");
 const listOf = (values) => values.filter(Boolean).join(", ") || "–";
+const digits = (value) => (value === null || value === undefined ? "–" : value.toFixed(4));
+const spreadOf = (metric, spread) => {
+  if (!spread || spread[0] === null) return [];
+  const [low, high, deviation] = spread.map(digits);
+  const facts = [[say("{metric}: 95% interval", { metric }), `[${low}, ${high}]`]];
+  if (spread[2] !== null) facts.push([say("{metric}: SD over seeds", { metric }), deviation]);
+  return facts;
+};
 const openOrigin = (table, at, column, cell) => {
   const row = table.rows[at];
   const told = table.columns[column];
@@ -10,10 +18,10 @@ const openOrigin = (table, at, column, cell) => {
     [say("Protocol"), listOf(told.protocol)], [say("Test set"), listOf(told.sets)],
     [say("Seeds"), listOf(row.runs.map((run) => String(run.seed)))],
     [say("n"), say("{images} images of {scenes} scenes", told)],
+    ...origins.metrics.flatMap((metric, at) => spreadOf(metric, row.spread[column][at])),
   ];
   const list = make("dl", {}, ...facts.map(([name, text]) =>
     make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: text }))));
-  const digits = (value) => (value === null || value === undefined ? "–" : value.toFixed(4));
   const heads = [say("Seed"), say("Run"), ...origins.metrics, say("Commit"), say("Device")];
   const body = row.runs.map((run) => {
     const known = origins.runs[run.run] ?? {};

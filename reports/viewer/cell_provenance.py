@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reports import schema
@@ -29,7 +30,8 @@ def cell_provenance(tables: Sequence[tuple[Study, ResultTable]]) -> dict[str, An
     Returns:
         {"metrics": heads, "runs": run id -> its commit, device and protocol, "tables": [{"columns": [...], "rows":
         [...]}]}. A row without finished runs is None. Means are unrounded: for each run a list of columns, for each
-        column a number a metric, None where there is none.
+        column a number a metric, None where there is none. A row's `spread` holds, for each column, a metric's 95 %
+        interval of the mean and standard deviation over seeds: (low, high, SD).
     """
     runs = {run.run_id: run for study, _ in tables for run in study.runs.values()}
     provenance_tables = [_table(study, table) for study, table in tables]
@@ -73,7 +75,20 @@ def _row(study: Study, scores: dict[str, Scores], variant: str, columns: Sequenc
     for number, seed in enumerate(first.seeds[variant][:listed]):
         cells = [[None if values is None else _rounded(values[number]) for values in metrics] for metrics in by_column]
         runs.append({"run": ids[seed], "seed": seed, "means": cells})
-    return {"variant": study.label(variant), "runs": runs}
+    spread = [
+        [
+            None if s is None else _spread(study, name, variant, column, s)
+            for name, s in zip(scores, metrics, strict=True)
+        ]
+        for column, metrics in zip(columns, by_column, strict=True)
+    ]
+    return {"variant": study.label(variant), "runs": runs, "spread": spread}
+
+
+def _spread(study: Study, metric: str, variant: str, column: str, by_seed: np.ndarray) -> list[float | None]:
+    estimate = study.analysis(metric).estimate(variant, column)
+    deviation = by_seed.std(ddof=1) if len(by_seed) > 1 else math.nan
+    return [_rounded(estimate.low), _rounded(estimate.high), _rounded(deviation)]
 
 
 def _run(run: Run) -> dict[str, str]:

@@ -142,7 +142,7 @@ def test_contrasts_that_wait_are_named():
     found = verdict_of(0.0, 3.0, planned=(*against("v0", "v1"), absent, same))
     assert "Not estimable yet: told; unfinished: told_restormer." in found.sentences
     assert "Nothing to estimate, one model under several names: twice." in found.sentences
-    assert found.headline == "The planned contrast differs from zero at 95%, by PSNR; 2 more can't be estimated yet."
+    assert found.headline == "The planned contrast differs from zero at 95%, by PSNR; 2 more wait for their runs."
     nothing = verdict_of(0.0, 3.0, planned=(absent,))
     assert nothing.headline.startswith("No planned contrast can be estimated yet")
 

@@ -14,7 +14,7 @@ from reports import schema
 from reports.feature_separation import allowed_perplexities
 from reports.load import load
 from reports.subsets import main_subset
-from reports.tables import build_table
+from reports.tables import build_table, means_frame
 from reports.viewer.cell_provenance import cell_provenance
 from reports.viewer.gallery import gallery
 from reports.viewer.interactive import interactive
@@ -125,6 +125,14 @@ def test_provenance_averages_to_the_printed_cells(study):
         "images": 6,
         "scenes": 3,
     }
+    written = means_frame(main).set_index(["variant", "condition", "metric"])
+    for row in rows[1:]:
+        for c, column in enumerate(table.columns):
+            for m, metric in enumerate(schema.METRICS):
+                known = written.loc[(row["variant"], column, metric.name), ["ci_low", "ci_high", "sd_over_seeds"]]
+                assert [np.nan if x is None else x for x in row["spread"][c][m]] == pytest.approx(
+                    list(known), abs=1e-6, nan_ok=True
+                )
     assert set(provenance["runs"]) == {run["run"] for row in rows[1:] for run in row["runs"]}
     json.dumps(provenance, allow_nan=False)
 
