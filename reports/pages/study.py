@@ -229,7 +229,8 @@ class StudyReport:
             captions = [Text(text=picture.caption, style="caption") for picture in pictures]
             blocks += [*captions, Template(template="scatter.html.j2", values={"scatter": scatter})]
             title = message("The same as a static figure, for print")
-            blocks.append(Collapsible(title=title, blocks=self.figures.blocks("features")))
+            static = [Figure(picture=replace(picture, caption=message("Described above."))) for picture in pictures]
+            blocks.append(Collapsible(title=title, blocks=static))
         else:
             blocks += self.figures.blocks("features", message("No finished run has recorded features."))
         blocks += [*controls.numbered_tables, controls.note_text] if controls else []
