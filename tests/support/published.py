@@ -1,4 +1,4 @@
-"""README's tables of the published studies, written from their CSV files: python -m tests.support.published.
+"""The tables of docs/results.md, written from the published studies' CSV files: python -m tests.support.published.
 
 A block stands between `<!-- from reports/published/STUDY: NAME -->` and `<!-- end -->`; a test holds it to the files.
 """
@@ -18,7 +18,7 @@ from reports.formatting import format_signed
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "reports" / "published"
-PAGES = (ROOT / "README.md", PUBLISHED / "README.md")
+PAGE = ROOT / "docs" / "results.md"
 _BLOCK = re.compile(r"(<!-- from reports/published/(\S+): (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 _NOISE = ("noise-15", "noise-25", "noise-50")
 
@@ -109,9 +109,8 @@ def _interval(row: pd.Series) -> str:
 
 
 def main() -> int:
-    """Write the blocks of all pages anew."""
-    for page in PAGES:
-        page.write_text(rewrite(page.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the page's blocks anew."""
+    PAGE.write_text(rewrite(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

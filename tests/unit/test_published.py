@@ -1,4 +1,4 @@
-"""README and the published studies say the same."""
+"""README, docs/results.md and the published studies say the same."""
 
 import hashlib
 import re
@@ -15,13 +15,12 @@ _INTERVAL = re.compile(
 )
 
 
-@pytest.mark.parametrize("page", published.PAGES, ids=["README", "published"])
-def test_the_tables_are_those_of_the_published_files(page):
-    text = page.read_text(encoding="utf-8")
+def test_the_tables_are_those_of_the_published_files():
+    text = published.PAGE.read_text(encoding="utf-8")
     assert published.rewrite(text) == text, "run python -m tests.support.published"
 
 
-def test_every_interval_in_the_readme_is_of_a_published_study():
+def test_every_interval_in_the_texts_is_of_a_published_study():
     found = set()
     for path in published.PUBLISHED.rglob("*.csv"):
         table = pd.read_csv(path)
@@ -30,7 +29,8 @@ def test_every_interval_in_the_readme_is_of_a_published_study():
             found |= {tuple(map(format_signed, row)) for row in estimates.dropna().itertuples(index=False)}
     written = {
         tuple(number.replace("-", "\N{MINUS SIGN}") for number in numbers)
-        for numbers in _INTERVAL.findall(published.PAGES[0].read_text(encoding="utf-8"))
+        for page in (published.PAGE, published.ROOT / "README.md")
+        for numbers in _INTERVAL.findall(page.read_text(encoding="utf-8"))
     }
     assert len(written) > 30
     assert written <= found
