@@ -15,7 +15,6 @@ from pathlib import Path
 import pandas as pd
 
 from reports import schema
-from reports.document import Picture
 from reports.figures import crops, forest, style
 from reports.files import sha256_of, write_bytes, write_csv, write_json, write_text
 from reports.image_rows import decode_texts
@@ -25,6 +24,7 @@ from reports.study import Run, Study
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
 
+_PICTURES = ("forest.png", "crops_by_task.png")
 _STUDY_FILES = (
     schema.STUDY_FILE,
     schema.TABLE_MD_FILE,
@@ -66,18 +66,22 @@ def publish(folder: Path, out: Path) -> Path:
     metric_names = [metric.name for metric in study.metrics]
     schema.write_images(decode_texts(study.rows), out / schema.IMAGES_FILE, metrics=metric_names)
     write_csv(out / "provenance.csv", provenance(study))
-    pictures = [picture.png.name for picture in _draw_pictures(main_subset(study), out)]
+    _draw_pictures(main_subset(study), out)
+    # crops of an earlier publication stay where the runs came back without pictures
+    pictures = [name for name in _PICTURES if (out / name).is_file()]
     written = [*names, schema.IMAGES_FILE, "provenance.csv", *pictures]
     sums = [f"{sha256_of(out / name)}  {name}\n" for name in written]
     write_text(out / "SHA256SUMS", "".join(sums))
     return out
 
 
-def _draw_pictures(study: Study, out: Path) -> list[Picture]:
-    """The planned contrasts, and one image a task as the featured variants restore it."""
+def _draw_pictures(study: Study, out: Path) -> None:
+    """The planned contrasts, and one image a task as the featured variants restore it, as PNG and PDF."""
     with style.settings():
-        pictures = [forest.draw(verdict_of(study).contrasts, out), crops.draw(study, out, by_task=True)]
-    return [picture for picture in pictures if picture is not None]
+        forest.draw(verdict_of(study).contrasts, out)
+        crops.draw(study, out, by_task=True)
+    for name in _PICTURES:
+        (out / name).with_suffix(".svg").unlink(missing_ok=True)
 
 
 def publish_runs(folder: Path, out: Path) -> list[Path]:

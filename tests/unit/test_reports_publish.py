@@ -42,7 +42,20 @@ def images_of_one(study):
 
 
 def test_what_is_published_is_what_was_made(study, tmp_path):
-    out = publish(study, tmp_path / "published" / "study")
+    out = tmp_path / "published" / "study"
+    out.mkdir(parents=True)
+    (out / "crops_by_task.png").write_bytes(b"of an earlier publication; these runs have no pictures")
+    assert publish(study, out) == out
+    assert (
+        (out / "SHA256SUMS")
+        .read_text()
+        .endswith(
+            "  forest.png\n"
+            + hashlib.sha256(b"of an earlier publication; these runs have no pictures").hexdigest()
+            + "  crops_by_task.png\n"
+        )
+    )
+    assert not list(out.glob("*.svg"))
     for line in (out / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
