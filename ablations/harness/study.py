@@ -144,7 +144,7 @@ def study_record(plan: Plan, root: Path, command: str, folder: Path | None = Non
         earlier_commands = [c for c in earlier.get("command", "").split(" && ") if c and c != command]
         command = " && ".join([*earlier_commands, command])  # the table needs all of them
     rows = merge_rows(rows, earlier["rows"] if earlier else [], plan.study)
-    variants = {row["variant"] for row in rows}
+    variants = dict.fromkeys(row["variant"] for row in rows)  # in the rows' order: equal studies, equal files
     metrics = [METRICS[name].definition.to_json() for name in study.metrics]
     figures = [{"name": figure.name, "title": figure.title} for figure in map(figure_named, study.figures)]
     axis: schema.Axis | None = None
@@ -175,7 +175,7 @@ def study_record(plan: Plan, root: Path, command: str, folder: Path | None = Non
         contrasts=[
             schema.ContrastRecord(name=c.name, label=c.label, weights=c.weights)
             for c in study.contrasts
-            if set(c.weights) <= variants
+            if set(c.weights) <= variants.keys()
         ],
         **({"metrics": metrics} if metrics else {}),  # type: ignore[typeddict-item]
         **({"figures": figures} if figures else {}),  # type: ignore[typeddict-item]

@@ -46,15 +46,7 @@ def test_what_is_published_is_what_was_made(study, tmp_path):
     out.mkdir(parents=True)
     (out / "crops_by_task.png").write_bytes(b"of an earlier publication; these runs have no pictures")
     assert publish(study, out) == out
-    assert (
-        (out / "SHA256SUMS")
-        .read_text()
-        .endswith(
-            "  forest.png\n"
-            + hashlib.sha256(b"of an earlier publication; these runs have no pictures").hexdigest()
-            + "  crops_by_task.png\n"
-        )
-    )
+    assert "crops_by_task.png" in (out / "SHA256SUMS").read_text()
     assert not list(out.glob("*.svg"))
     for line in (out / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
