@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 import torch
@@ -32,7 +33,7 @@ from ablations.override_flags import format_value
 from ablations.overrides import apply_overrides
 from ablations.plan import Plan, PlanContext, Selection, plan_study, study_for
 from ablations.registry import STUDIES
-from ablations.run_options import Images, RunOptions
+from ablations.run_options import Images, RunOptions, to_command
 from ablations.spec import Budget, Precision
 from datasets.bundle import DataBundle
 from datasets.protocols import PROTOCOLS, get_protocol
@@ -54,8 +55,8 @@ def run(options: RunOptions, *, command: str, console: Console | None = None) ->
         console: for messages; standard output by default.
 
     Returns:
-        The outcome of the study; None where no run starts (a dry run, an early look, a report alone), and in
-        processes of torchrun other than the first.
+        The outcome of the study; None for a dry run, an early look, and in processes of torchrun other than the
+        first.
 
     Raises:
         ValueError: an option that can't be used.
@@ -145,9 +146,11 @@ def _execute(options: RunOptions, planned: PlannedStudy, launcher: Launcher, *, 
             raise ValueError(
                 f"No run of {plan.study.name} with these options is finished in {root}: nothing to report."
             )
-        report = report_plan(plan, root, str(planned.device), command=command, console=console)
-        console.print(f"Report: {report.resolve()}", soft_wrap=True, markup=False)
-        return None
+        print_folder_notes(plan, root, console)
+        running = replace(options, execution=replace(execution, report_only=False))  # the command that the page prints
+        outcome = report_plan(plan, root, str(planned.device), command=to_command(running), console=console)
+        console.print(f"Report: {outcome.report.resolve()}", soft_wrap=True, markup=False)
+        return outcome
     jobs = choose_parallel_runs(planned, execution.jobs, local=LAUNCHERS[options.launching.launcher].on_this_device)
     if execution.dry_run:
         print_plan(plan, root)

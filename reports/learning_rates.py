@@ -10,20 +10,26 @@ import numpy as np
 from reports.study import Study
 
 
-def own_learning_rates(study: Study) -> str:
-    """Variants that are trained at another learning rate than the study's, with the multiple: "FD-GAN (x 0.1)"."""
+def own_learning_rates(study: Study) -> dict[str, float]:
+    """Variant -> the multiple of the study's learning rate at which all of its finished runs were trained, if not 1."""
     common = _learning_rates(study.budget)
-    texts = []
+    if study.folder is None or not common:  # runs without a study have no common rate
+        return {}
+    factors = {}
     for variant in study.variants:
-        own = next((_learning_rates(run.spec.get("budget")) for run in study.done_runs_of(variant)), [])
-        if own and len(own) == len(common) and not np.allclose(own, common, rtol=1e-6):
-            texts.append(f"{study.label(variant)} (\N{MULTIPLICATION SIGN} {own[0] / common[0]:g})")
-    return ", ".join(texts)
+        rates = [_learning_rates(run.spec.get("budget")) for run in study.done_runs_of(variant)]
+        if rates and all(len(own) == len(common) for own in rates):
+            ratios = np.array(rates) / np.array(common)
+            if np.allclose(ratios, ratios[0, 0], rtol=1e-6) and not np.isclose(ratios[0, 0], 1, rtol=1e-6):
+                factors[variant] = float(ratios[0, 0])
+    return factors
 
 
-def without_learning_rates(budget: Mapping[str, Any]) -> dict[str, Any]:
-    """A budget without the learning rates of its phases."""
-    phases = [{key: value for key, value in phase.items() if key != "lr"} for phase in _phases(budget)]
+def with_common_learning_rate(budget: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """A run's budget as it would be at the study's learning rate."""
+    phases = [
+        {**phase, "lr": float(f"{phase['lr'] / factor:.6g}")} if "lr" in phase else phase for phase in _phases(budget)
+    ]
     return {**budget, **({"phases": phases} if phases else {})}
 
 

@@ -24,7 +24,7 @@ from reports.study import Run, Study
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
 
-_PICTURES = ("forest.png", "crops_by_task.png")
+_PICTURES = ("forest.png", "forest.pdf", "crops_by_task.png", "crops_by_task.pdf")
 _STUDY_FILES = (
     schema.STUDY_FILE,
     schema.TABLE_MD_FILE,
@@ -78,10 +78,12 @@ def publish(folder: Path, out: Path) -> Path:
 def _draw_pictures(study: Study, out: Path) -> None:
     """The planned contrasts, and one image a task as the featured variants restore it, as PNG and PDF."""
     with style.settings():
+        for name in ("forest.png", "forest.pdf"):
+            (out / name).unlink(missing_ok=True)
         forest.draw(verdict_of(study).contrasts, out)
         crops.draw(study, out, by_task=True)
-    for name in _PICTURES:
-        (out / name).with_suffix(".svg").unlink(missing_ok=True)
+    for path in out.glob("*.svg"):
+        path.unlink()
 
 
 def publish_runs(folder: Path, out: Path) -> list[Path]:

@@ -78,11 +78,10 @@ def run_plan(
     if not failed:
         for spec in plan.specs:
             snapshots.prune(find_run(root, spec), spec.recipe)
-    report = report_plan(plan, root, options.device, command=command, console=console)
-    return StudyResult(folder=folder, report=report, failed=failed)
+    return replace(report_plan(plan, root, options.device, command=command, console=console), failed=failed)
 
 
-def report_plan(plan: Plan, root: Path, device: str, *, command: str, console: Console) -> Path:
+def report_plan(plan: Plan, root: Path, device: str, *, command: str, console: Console) -> StudyResult:
     """Write the study's table and report from those of the plan's runs that are finished.
 
     Args:
@@ -93,7 +92,7 @@ def report_plan(plan: Plan, root: Path, device: str, *, command: str, console: C
         console: for the table.
 
     Returns:
-        The HTML page.
+        The study's results; `failed` is empty.
     """
     folder = study_folder(plan, root)
     # a run found under another label has that label in its folder's name: write the actual folders
@@ -106,7 +105,7 @@ def report_plan(plan: Plan, root: Path, device: str, *, command: str, console: C
     for sentence in convergence_sentences(read_convergence(folder / schema.MEASURES_FOLDER / "learning.csv")):
         print_prose(console, sentence)  # evidence for the table, first
     print_table(build_table(main_subset(load_study(folder))), console)
-    return report
+    return StudyResult(folder=folder, report=report, failed=[])
 
 
 def _restore_extremes(plan: Plan, root: Path, folder: Path, device_name: str, console: Console) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ablations.models import is_trained, learning_rate_factor
+from ablations.models import is_trained
 from ablations.override_flags import format_value
 from ablations.plan import Plan
 from ablations.registry import STUDIES, Study
@@ -58,9 +58,9 @@ def settings_digest(plan: Plan) -> str:
 def budget_record(plan: Plan) -> dict[str, Any]:
     """The budget as in study.json: with the recipe and tasks of its runs, but for learning rates of their own."""
     budget = plan.budget
-    trained = (spec for spec in plan.specs if is_trained(spec.config))
-    recipes = (spec.recipe.with_lr_factor(1 / learning_rate_factor(spec.config)) for spec in trained)
-    recipe = next(recipes, budget.recipe)
+    recipe = next((spec.recipe for spec in plan.specs if is_trained(spec.config)), budget.recipe)
+    rates = [phase.lr for phase in budget.recipe.phases]
+    recipe = replace(recipe, phases=tuple(replace(p, lr=lr) for p, lr in zip(recipe.phases, rates, strict=True)))
     overrides = {name: format_value(value) for name, value in budget.overrides.items()}
     return {
         "name": budget.name,

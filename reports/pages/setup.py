@@ -10,7 +10,7 @@ from typing import Any
 from reports import schema
 from reports.convergence import checkpoint_note
 from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
-from reports.learning_rates import own_learning_rates, without_learning_rates
+from reports.learning_rates import own_learning_rates, with_common_learning_rate
 from reports.load import name_of
 from reports.messages import join_sentences, join_texts, message, ngettext, stored_text
 from reports.run_state import Status
@@ -48,7 +48,7 @@ def setup_facts(study: Study) -> list[tuple[str, str]]:
         (message("Data"), _data_text(study.data)),
         (message("Budget"), _budget_text(study.budget)),
         (message("Overrides of the budget"), _overrides_text(study.budget.get("overrides"))),
-        (message("Learning rates of their own"), own_learning_rates(study)),
+        (message("Learning rates of their own"), _own_rates_text(study)),
         (message("Protocol"), _join_unique(s.get("protocol") for s in specs)),
         (message("Text encoder"), study.text_encoder or message("none")),
         (message("Prompts"), _join_unique(s.get("prompt_set") for s in specs)),
@@ -94,7 +94,14 @@ def caveats(study: Study) -> list[str]:
     if any(r.env.get("dirty") for r in finished):
         lines.append(message("Some runs used uncommitted changes: their code is in no commit."))
     commits = sorted({str(r.env.get("commit"))[:8] for r in finished})
-    budgets = sorted({_budget_text(without_learning_rates(_as_dict(r.spec.get("budget")))) for r in finished})
+    factors = own_learning_rates(study)  # named in the setup
+    budgets = sorted(
+        {
+            _budget_text(with_common_learning_rate(_as_dict(r.spec.get("budget")), factors.get(variant, 1.0)))
+            for variant in study.variants
+            for r in study.done_runs_of(variant)
+        }
+    )
     precisions = sorted({str(r.spec.get("precision")) for r in finished})
     if len(commits) > 1:
         lines.append(message("The runs mix commits: {which}.", which=" | ".join(commits)))
@@ -265,6 +272,12 @@ def _budget_text(values: dict[str, Any]) -> str:
             value = join_texts(parts, separator)
         parts_of_text.append(join_texts([key.replace("_", " "), value if isinstance(value, str) else str(value)], " "))
     return join_texts(parts_of_text, " · ")
+
+
+def _own_rates_text(study: Study) -> str:
+    """Variants that are trained at another learning rate than the study's: "FD-GAN (x 0.1)"."""
+    factors = own_learning_rates(study).items()
+    return ", ".join(f"{study.label(variant)} (\N{MULTIPLICATION SIGN} {factor:g})" for variant, factor in factors)
 
 
 def _overrides_text(values: Any) -> str:

@@ -1,5 +1,6 @@
 """`python -m ablations.run`: flags, listings, plans, errors."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -93,6 +94,8 @@ def test_a_report_of_what_is_finished_starts_no_run(capsys, smoke_runs, tmp_path
     assert re.search(r"^dfpir_g50 .* 1 of 2$", out, re.MULTILINE)
     assert re.search(r"^dfpir_g70 .*not run.* 0 of 2$", out, re.MULTILINE)
     (study,) = (tmp_path / "studies").iterdir()
+    command = json.loads((study / "study.json").read_text(encoding="utf-8"))["command"]
+    assert command == f"python -m ablations.run gamma_sweep --seeds 0 1 --budget smoke --out {tmp_path}"
     assert re.search(r"Interim analysis: 2 of \d+ planned runs are finished", (study / "table.md").read_text("utf-8"))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*(run.name for run in runs), "studies"])
 

@@ -38,6 +38,16 @@ def test_a_study_from_python_gives_its_tables(result):
     assert result.summary
 
 
+@pytest.mark.usefixtures("blank_figures")
+def test_a_report_alone_is_a_result(smoke_runs, tmp_path):
+    run = next(path.parent for path in smoke_runs.glob("*/DONE"))
+    shutil.copytree(run, tmp_path / run.name)
+    result = ablations.run_study("gamma_sweep", budget="smoke", out=tmp_path, report_only=True, quiet=True)
+    assert result.report.is_file()
+    assert set(result.table["run_id"]) == {run.name}
+    assert len(result.failed) == 4  # not started
+
+
 def test_results_are_read_again_without_torch(result):
     program = (
         "import sys, ablations; r = ablations.load_results(sys.argv[1]); "

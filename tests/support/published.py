@@ -19,7 +19,7 @@ from reports.formatting import format_signed
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "reports" / "published"
 PAGE = ROOT / "docs" / "results.md"
-_BLOCK = re.compile(r"(<!-- from reports/published/(\S+): (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- from reports/published/(\S+): (\w+) -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
 _NOISE = ("noise-15", "noise-25", "noise-50")
 
 
@@ -79,7 +79,13 @@ WRITERS: dict[str, Callable[[str], str]] = {"runs": runs, "gains": gains, "contr
 
 
 def rewrite(text: str) -> str:
-    """The page with its blocks as the published files have them now."""
+    """The page with its blocks as the published files have them now.
+
+    Raises:
+        ValueError: a block has no end.
+    """
+    if len(_BLOCK.findall(text)) != text.count("<!-- from "):
+        raise ValueError("A block of the page has no <!-- end -->.")
     return _BLOCK.sub(lambda found: f"{found[1]}{WRITERS[found[3]](found[2])}{found[4]}", text)
 
 

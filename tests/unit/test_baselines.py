@@ -193,6 +193,19 @@ def test_airnets_deformable_convolution_on_a_cpu_is_torchvisions(size):
         torch.testing.assert_close(one, other)
 
 
+def test_airnet_runs_in_bf16_on_a_cpu():
+    torch.manual_seed(0)
+    model, image = small("airnet").eval(), torch.rand(1, 3, 96, 96)
+    for module in model.modules():  # untrained, its offsets are zero
+        if hasattr(module, "conv_offset_mask"):
+            torch.nn.init.normal_(module.conv_offset_mask.weight, std=0.1)
+    with torch.no_grad():
+        exact = model(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(model(image).float(), exact, atol=0.05, rtol=0)
+        torch.testing.assert_close(model.bfloat16()(image.bfloat16()).float(), exact, atol=0.05, rtol=0)
+
+
 def test_airnet_contrasts_halves_where_no_second_view_is_given_and_its_queue_starts_over_at_the_end():
     model = baselines.create_model("airnet", batch_size=1, n_groups=1, n_blocks=1)
     before = model.E.E.queue.clone()

@@ -17,27 +17,53 @@ from tests.unit.test_spec_and_plan import DATA
 
 @pytest.mark.parametrize("budget", sorted(BUDGETS))
 def test_the_studys_learning_rate_is_the_budgets(budget):
-    plan = make_plan(
-        "three_task", budget=BUDGETS[budget], data=DATA, conditions=["noise-25", "rain", "haze"], protocol="suite-v1",
-        text_encoder="minilm", only=["fdgan", "nafnet"],
-    )  # fmt: skip
+    settings = {
+        "budget": BUDGETS[budget], "data": DATA, "conditions": ["noise-25", "rain", "haze"], "protocol": "suite-v1",
+        "text_encoder": "minilm",
+    }  # fmt: skip
+    plan = make_plan("three_task", **settings, only=["fdgan", "nafnet"])
     rates = {spec.variant: [phase.lr for phase in spec.recipe.phases] for spec in plan.specs}
     assert rates["fdgan"] == pytest.approx([lr / 10 for lr in rates["nafnet"]])
-    assert [phase["lr"] for phase in budget_record(plan)["phases"]] == pytest.approx(rates["nafnet"])
+    assert budget_record(make_plan("three_task", **settings, only=["fdgan"])) == budget_record(plan)
+    assert [phase["lr"] for phase in budget_record(plan)["phases"]] == rates["nafnet"]
 
 
-def test_the_page_names_those_with_another(tmp_path):
+def trained_at(tmp_path, rates, common):
+    """A study whose runs, by variant and seed, were trained at these rates a phase."""
     folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), pictures=False))
-    phases = {"a": [{"steps": 4, "lr": 2e-3}], "b": [{"steps": 4, "lr": 2e-4}]}
     for path in tmp_path.glob("*/spec.json"):
         spec = json.loads(path.read_text())
-        spec["budget"]["phases"] = phases[spec["variant"]]
+        spec["budget"]["phases"] = [{"steps": 4, "lr": lr} for lr in rates[spec["variant"], spec["seed"]]]
         path.write_text(json.dumps(spec))
         write_done_marker(path.parent)
     plan = json.loads((folder / schema.STUDY_FILE).read_text())
-    plan["budget"]["phases"] = phases["a"]
+    plan["budget"]["phases"] = [{"steps": 4, "lr": lr} for lr in common]
     (folder / schema.STUDY_FILE).write_text(json.dumps(plan))
+    return folder
+
+
+def mixed(study):
+    return any("mix budgets" in caveat for caveat in caveats(study))
+
+
+def test_the_page_names_those_with_another(tmp_path):
+    common, tenth = (2e-3, 1e-3), (2e-4, 1e-4)
+    folder = trained_at(
+        tmp_path, {("a", 0): common, ("a", 1): common, ("b", 0): tenth, ("b", 1): tenth}, common
+    )  # fmt: skip
     study = load([folder])
-    assert own_learning_rates(study) == "b (\N{MULTIPLICATION SIGN} 0.1)"
+    assert own_learning_rates(study) == pytest.approx({"b": 0.1})
     assert dict(setup_facts(study))["Learning rates of their own"] == "b (\N{MULTIPLICATION SIGN} 0.1)"
-    assert not any("mix budgets" in caveat for caveat in caveats(study))
+    assert not mixed(study)
+    runs = load(sorted(path.parent for path in tmp_path.glob("*/spec.json")))
+    assert own_learning_rates(runs) == {}, "runs without a study have no common rate"
+    assert mixed(runs)
+
+
+@pytest.mark.parametrize("other", [(1e-3, 1e-3), (2e-3, 1e-4)], ids=["one run", "one phase"])
+def test_rates_that_are_no_multiple_are_mixed_budgets(tmp_path, other):
+    common = (2e-3, 1e-3)
+    rates = dict.fromkeys([("a", 0), ("a", 1), ("b", 0)], common) | {("b", 1): other}
+    study = load([trained_at(tmp_path, rates, common)])
+    assert own_learning_rates(study) == {}
+    assert mixed(study)

@@ -10,14 +10,17 @@ from reports.formatting import format_signed
 from tests.support import published
 
 STUDIES = sorted(path.parent for path in published.PUBLISHED.rglob("SHA256SUMS"))
-_INTERVAL = re.compile(
-    r"([+\N{MINUS SIGN}-]?\d+\.\d+)(?: dB)? \[([+\N{MINUS SIGN}-]\d+\.\d+), ([+\N{MINUS SIGN}-]\d+\.\d+)\]"
-)
+_SIGNED = r"[+\N{MINUS SIGN}-]?\d+\.\d+"
+_INTERVAL = re.compile(rf"({_SIGNED})(?: dB)? \[({_SIGNED}), ({_SIGNED})\]")
 
 
 def test_the_tables_are_those_of_the_published_files():
     text = published.PAGE.read_text(encoding="utf-8")
     assert published.rewrite(text) == text, "run python -m tests.support.published"
+    assert text.count("<!-- from ") == 6
+    assert published.rewrite(text.replace("| DFPIR |", "| DFPIR, retouched |")) == text
+    with pytest.raises(ValueError, match="no <!-- end -->"):
+        published.rewrite(text.replace("<!-- end -->", "", 1))
 
 
 def test_every_interval_in_the_texts_is_of_a_published_study():
