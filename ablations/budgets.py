@@ -95,7 +95,7 @@ _BUDGETS = (
     ),
     Budget(
         name="quick",
-        summary="one modern GPU, about ten minutes a study, or two CPU cores overnight",
+        summary="one modern GPU, or two CPU cores overnight",
         model={"dim": 24, "num_blocks": (1, 2, 2, 2), "num_refinement_blocks": 1},
         recipe=Recipe(
             phases=_two_phases(1_000, 9_000, lr=1e-3, patch=64, batch=10),
