@@ -7,17 +7,14 @@ so that is what `macs` holds; `macs_implementation` is what runs.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 from unittest import mock
 
 import torch
 import torch.nn.functional as F
-import torchvision  # type: ignore[import-untyped]  # noqa: F401 registers deformable convolution
 from einops import rearrange
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
@@ -131,15 +128,8 @@ def _count_with_fake_tensors(model: nn.Module, image: Tensor, code: Tensor | Non
 
 
 def _count_flops(model: nn.Module, image: Tensor, code: Tensor | None) -> tuple[int, int]:
-    mapping: Any = {torch.ops.torchvision.deform_conv2d: _deformable_flops}
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(image, code)
     by_operation = counter.get_flop_counts().get("Global", {})
     convolutions = sum(flops for operation, flops in by_operation.items() if "conv" in str(operation))
     return convolutions // 2, (counter.get_total_flops() - convolutions) // 2
-
-
-def _deformable_flops(image: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """A deformable convolution multiplies as often as a plain one; its interpolation is not counted."""
-    flops: int = 2 * out_shape[0] * math.prod(out_shape[2:]) * math.prod(weight)
-    return flops
