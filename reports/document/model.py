@@ -20,6 +20,7 @@ class Picture:
         caption: how it was made and how to read it.
         png: the PNG file; SVG and PDF are in the same folder.
         width_in: width in inches, which decides whether a narrow screen scrolls it.
+        has_column: whether NAME_column.pdf beside it is a form for a journal's column.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Picture:
     caption: str
     png: Path
     width_in: float
+    has_column: bool = False
 
     @property
     def width_class(self) -> str:

@@ -7,9 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from reports.contrasts import difference_from_reference
-from reports.figures.style import INK, PAGE_IN, QUIET, Picture, alias_marks, new_figure, plain, save, seed_rings
+from reports.figures.style import (
+    COLUMN_IN,
+    INK,
+    PAGE_IN,
+    QUIET,
+    Picture,
+    alias_marks,
+    new_figure,
+    plain,
+    save_with_column,
+    seed_rings,
+)
 from reports.labels import axis_label, condition_label
 from reports.messages import join_clauses, join_sentences, message
 from reports.stats import AVERAGE, LEVEL, Analysis, seed_means
@@ -34,11 +46,7 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
     figure = new_figure(PAGE_IN, 1.35 * max(rows, 2) + 0.6)
     grid = figure.add_gridspec(rows, n_columns + 1, width_ratios=[1.7, *[1] * n_columns])
     average_axes = figure.add_subplot(grid[:, 0])
-    _panel(average_axes, study, analysis, AVERAGE, on_axis, reference)
-    average_axes.set_xlabel(axis_label(study.axis_name))
-    average_axes.set_ylabel(
-        "PSNR (dB)" if reference is None else f"PSNR difference from\n{plain(study.label(reference))} (dB)"
-    )
+    _average_panel(average_axes, study, analysis, on_axis, reference)
     first_axes = None
     for number, column in enumerate(scores.conditions):
         shared_axes = first_axes if reference is not None else None
@@ -49,7 +57,29 @@ def draw(study: Study, analysis: Analysis, folder: Path) -> Picture | None:
         ax.tick_params(labelbottom=number + n_columns >= len(scores.conditions))
     handles, labels = average_axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
-    return save(figure, folder, f"axis_{_file_name(study.axis_name)}", **_texts(study, analysis, on_axis))
+    return save_with_column(
+        figure,
+        _average_figure(study, analysis, on_axis, reference),
+        folder,
+        f"axis_{_file_name(study.axis_name)}",
+        **_texts(study, analysis, on_axis),
+    )
+
+
+def _average_figure(study: Study, analysis: Analysis, on_axis: list[str], reference: str | None) -> Figure:
+    """The form for a column: the average alone."""
+    figure = new_figure(COLUMN_IN, 2.7)
+    axes = figure.subplots()
+    _average_panel(axes, study, analysis, on_axis, reference)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _average_panel(axes: Any, study: Study, analysis: Analysis, on_axis: list[str], reference: str | None) -> None:
+    _panel(axes, study, analysis, AVERAGE, on_axis, reference)
+    axes.set_xlabel(axis_label(study.axis_name))
+    axes.set_ylabel("PSNR (dB)" if reference is None else f"PSNR difference from\n{plain(study.label(reference))} (dB)")
 
 
 def _panel(ax: Any, study: Study, analysis: Analysis, column: str, on_axis: list[str], reference: str | None) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from reports.contrasts import ContrastResult, Contrasts
-from reports.figures.style import INK, PAGE_IN, QUIET, Picture, new_figure, plain, save
+from reports.figures.style import COLUMN_IN, INK, PAGE_IN, QUIET, Picture, new_figure, plain, save_with_column
 from reports.formatting import format_estimate
 from reports.labels import task_label
 from reports.messages import join_clauses, join_texts, message
@@ -20,23 +22,49 @@ MAX_CONTRASTS = 12
 
 _ABOVE, _BELOW = "#0072B2", "#D55E00"
 _LINE_IN, _EXTRA_LINE_IN = 0.27, 0.08  # a contrast, and each further line of its label
-_LABEL_CHARACTERS = 32
+_LABEL_CHARACTERS, _COLUMN_LABEL_CHARACTERS = 32, 26
 
 
 def draw(contrasts: Contrasts, folder: Path) -> Picture | None:
     """Draw the figure; None where no planned contrast can be estimated yet.
 
-    The panel of the average has the room of two; those of tasks share one scale, so that they can be compared.
+    The panel of the average has the room of two; those of tasks share one scale, so that they can be compared. The form
+    for a column has the average alone.
     """
     average_tests = contrasts.in_column()[:MAX_CONTRASTS]
     if not average_tests:
         return None
-    columns = [AVERAGE, *contrasts.tasks]
-    labels = [textwrap.fill(plain(tested.contrast.label), _LABEL_CHARACTERS) for tested in average_tests]
-    figure = new_figure(PAGE_IN, sum(_LINE_IN + _EXTRA_LINE_IN * label.count("\n") for label in labels) + 0.75)
-    axes = figure.subplots(
-        1, len(columns), sharey=True, squeeze=False, width_ratios=[1.6, *[1] * len(contrasts.tasks)]
-    )[0]
+    values = [
+        join_texts([tested.contrast.label, format_estimate(tested.simultaneous)], ": ") for tested in average_tests
+    ]
+    return save_with_column(
+        _figure(contrasts, average_tests, [AVERAGE, *contrasts.tasks], PAGE_IN, _LABEL_CHARACTERS),
+        _figure(contrasts, average_tests, [AVERAGE], COLUMN_IN, _COLUMN_LABEL_CHARACTERS),
+        folder,
+        "forest",
+        title=message("Planned contrasts"),
+        alt=message(
+            "PSNR differences of {n} planned contrasts with intervals: {list}.",
+            n=len(average_tests),
+            list=join_clauses(values),
+        ),
+        caption=message(
+            "PSNR differences with simultaneous {level:.0%} intervals, for other training runs and other photographs. "
+            "Filled: differs from zero, never with one seed. Tasks share one scale.",
+            level=LEVEL,
+        ),
+    )
+
+
+def _figure(
+    contrasts: Contrasts, average_tests: Sequence[ContrastResult], columns: list[str], width_in: float, characters: int
+) -> Figure:
+    """A panel for each of the columns, the first of which is the average."""
+    labels = [textwrap.fill(plain(tested.contrast.label), characters) for tested in average_tests]
+    figure = new_figure(width_in, sum(_LINE_IN + _EXTRA_LINE_IN * label.count("\n") for label in labels) + 0.75)
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False, width_ratios=[1.6, *[1] * (len(columns) - 1)])[
+        0
+    ]
     task_tests = [t for contrast in average_tests for t in contrasts.by_task(contrast.contrast).values()]
     for ax, column in zip(axes, columns, strict=True):
         column_tested = (
@@ -56,25 +84,7 @@ def draw(contrasts: Contrasts, folder: Path) -> Picture | None:
     axes[0].set_yticks(np.arange(len(average_tests)), labels, linespacing=1.05)
     axes[0].set_ylim(len(average_tests) - 0.5, -0.5)
     figure.supxlabel("PSNR difference (dB)")
-    values = [
-        join_texts([tested.contrast.label, format_estimate(tested.simultaneous)], ": ") for tested in average_tests
-    ]
-    return save(
-        figure,
-        folder,
-        "forest",
-        title=message("Planned contrasts"),
-        alt=message(
-            "PSNR differences of {n} planned contrasts with intervals: {list}.",
-            n=len(average_tests),
-            list=join_clauses(values),
-        ),
-        caption=message(
-            "PSNR differences with simultaneous {level:.0%} intervals, for other training runs and other photographs. "
-            "Filled: differs from zero, never with one seed. Tasks share one scale.",
-            level=LEVEL,
-        ),
-    )
+    return figure
 
 
 def _draw_interval(ax: Axes, y: int, tested: ContrastResult) -> None:

@@ -12,6 +12,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,19 @@ _OMITTED_METADATA = {"png": ("Software",), "svg": ("Date", "Creator"), "pdf": ("
 
 def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, caption: str) -> Picture:
     """Write the figure as PNG, SVG and PDF into `folder`."""
+    _write(figure, folder, name)
+    width_in = float(figure.get_size_inches()[0])
+    png = folder / f"{name}.png"
+    return Picture(name=name, title=title, alt=alt, caption=caption, png=png, width_in=width_in)
+
+
+def save_with_column(figure: Figure, in_column: Figure, folder: Path, name: str, **texts: str) -> Picture:
+    """`save`, and the figure's form for a journal's column as NAME_column."""
+    _write(in_column, folder, f"{name}_column")
+    return replace(save(figure, folder, name, **texts), has_column=True)
+
+
+def _write(figure: Figure, folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         # A name in a script that the font lacks gives boxes; that is no reason to have no report.
@@ -122,9 +136,6 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
             with _without_shaping_tables():
                 figure.savefig(content, format=kind, metadata=dict.fromkeys(omitted), dpi=DPI)
             write_bytes(folder / f"{name}.{kind}", content.getvalue())
-    width_in = float(figure.get_size_inches()[0])
-    png = folder / f"{name}.png"
-    return Picture(name=name, title=title, alt=alt, caption=caption, png=png, width_in=width_in)
 
 
 @contextmanager
