@@ -24,7 +24,8 @@ from reports.study import Run, Study
 from reports.subsets import main_subset
 from reports.verdict import verdict_of
 
-_PICTURES = ("forest.png", "forest.pdf", "crops_by_task.png", "crops_by_task.pdf")
+_FOREST = ("forest.png", "forest.pdf", "forest_column.png", "forest_column.pdf")
+_CROPS = ("crops_by_task.png", "crops_by_task.pdf")
 _STUDY_FILES = (
     schema.STUDY_FILE,
     schema.TABLE_MD_FILE,
@@ -67,8 +68,7 @@ def publish(folder: Path, out: Path) -> Path:
     schema.write_images(decode_texts(study.rows), out / schema.IMAGES_FILE, metrics=metric_names)
     write_csv(out / "provenance.csv", provenance(study))
     _draw_pictures(main_subset(study), out)
-    # crops of an earlier publication stay where the runs came back without pictures
-    pictures = [name for name in _PICTURES if (out / name).is_file()]
+    pictures = [name for name in (*_FOREST, *_CROPS) if (out / name).is_file()]
     written = [*names, schema.IMAGES_FILE, "provenance.csv", *pictures]
     sums = [f"{sha256_of(out / name)}  {name}\n" for name in written]
     write_text(out / "SHA256SUMS", "".join(sums))
@@ -76,14 +76,26 @@ def publish(folder: Path, out: Path) -> Path:
 
 
 def _draw_pictures(study: Study, out: Path) -> None:
-    """The planned contrasts, and one image a task as the featured variants restore it, as PNG and PDF."""
+    """The planned contrasts, and one image a task as the featured variants restore it, as PNG and PDF.
+
+    Crops of an earlier publication stay where some featured variant's runs came back without pictures.
+    """
+    for name in _FOREST:
+        (out / name).unlink(missing_ok=True)
     with style.settings():
-        for name in ("forest.png", "forest.pdf"):
-            (out / name).unlink(missing_ok=True)
         forest.draw(verdict_of(study).contrasts, out)
-        crops.draw(study, out, by_task=True)
+        if _all_have_crops(study) or not (out / _CROPS[0]).is_file():
+            crops.draw(study, out, by_task=True)
     for path in out.glob("*.svg"):
         path.unlink()
+
+
+def _all_have_crops(study: Study) -> bool:
+    """Whether each featured variant that has finished runs has stored crops of one of them."""
+    runs = [study.done_runs_of(variant) for variant in study.featured or study.variants]
+    return all(
+        any((run.path / schema.SAMPLES_FOLDER).is_dir() for run in of_variant) for of_variant in runs if of_variant
+    )
 
 
 def publish_runs(folder: Path, out: Path) -> list[Path]:
