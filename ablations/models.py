@@ -97,6 +97,11 @@ def learning_rate_factor(config: ModelConfig) -> float:
     return config.entry.lr_factor if isinstance(config, BaselineConfig) else 1.0
 
 
+def is_tested_in_tiles(config: ModelConfig) -> bool:
+    """Whether test images are restored in tiles of the model's training patches' size."""
+    return isinstance(config, BaselineConfig) and config.entry.tiled_test
+
+
 def config_json(config: ModelConfig) -> dict[str, Any]:
     """The configuration for spec.json."""
     return asdict(config) if isinstance(config, DFPIRConfig) else config.identity()

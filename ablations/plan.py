@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from ablations.metrics import extra_metrics
 from ablations.mixture import paper_epoch_samples
-from ablations.models import BaselineConfig, ModelConfig, learning_rate_factor, missing_extra, model_config
+from ablations.models import (
+    BaselineConfig,
+    ModelConfig,
+    is_tested_in_tiles,
+    learning_rate_factor,
+    missing_extra,
+    model_config,
+)
 from ablations.name_checks import select_variants
 from ablations.overrides import folder_suffix
 from ablations.registry import STUDIES, Study
@@ -159,12 +166,16 @@ def _spec(
     name, tasks = variant.partition("@")[0], _task_names(conditions.train)
     config = model_config(name, context.budget.model, prompts=len(conditions.train))
     _require_paper_tasks(config, tasks)
+    recipe = _recipe_for(context.budget, tasks, checkpoint).with_lr_factor(learning_rate_factor(config))
+    evaluation = context.budget.evaluation
+    if evaluation.tile is None and is_tested_in_tiles(config):
+        evaluation = replace(evaluation, tile=recipe.phases[-1].patch)
     return RunSpec(
         variant=f"{name}@{task}" if task else name,
         seed=seed,
         config=config,
-        recipe=_recipe_for(context.budget, tasks, checkpoint).with_lr_factor(learning_rate_factor(config)),
-        evaluation=context.budget.evaluation,
+        recipe=recipe,
+        evaluation=evaluation,
         data=context.data,
         conditions=tuple(conditions.train),
         tested=tuple(conditions.test),

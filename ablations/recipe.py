@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from ablations.flags import OPTION, Switch, single_value
@@ -145,6 +145,8 @@ class Evaluation:
         probe_patches: patches for each condition whose features are stored for t-SNE.
         probe_patch: side of these patches, in pixels.
         samples: images for each condition whose crops are stored.
+        tile: side in pixels of the overlapping tiles in which images are restored; None: whole. A comparator that
+            normalises over the image is tested in tiles of its training patches' size (`Baseline.tiled_test`).
     """
 
     max_side: int | None = None
@@ -154,6 +156,7 @@ class Evaluation:
     probe_patches: int = 200
     probe_patch: int = 64
     samples: int = 2
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_side", "limit", "val_max_side", "val_limit"):
@@ -162,6 +165,13 @@ class Evaluation:
         for name in ("probe_patches", "samples"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "a whole number, 0 or more")
         _require("probe_patch", self.probe_patch, self.probe_patch >= 8, "a whole number, 8 or more")
+        is_tile = self.tile is None or (self.tile >= 8 and self.tile % 8 == 0)
+        _require("tile", self.tile, is_tile, "a multiple of 8, or None for whole images")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields; without `tile` where images are whole: runs from before there were tiles keep their ids."""
+        values = asdict(self)
+        return values if self.tile is not None else {name: v for name, v in values.items() if name != "tile"}
 
 
 @dataclass(frozen=True, kw_only=True)

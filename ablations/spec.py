@@ -71,7 +71,7 @@ class RunSpec:
             "model": self.config.identity(),
             "seed": self.seed,
             "recipe": asdict(self.recipe) if is_trained(self.config) else None,
-            "evaluation": asdict(self.evaluation),
+            "evaluation": self.evaluation.to_json(),
             "data": self.data.checksum,
             "conditions": list(self.conditions),
             "tested": list(self.tested),

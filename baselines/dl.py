@@ -144,6 +144,7 @@ register(
         gmacs_published=15.0,
         objective=objective,
         lr_factor=5.0,
+        tiled_test=True,
         demo={"width": 24},
         small={"width": 36},
         quick={"width": 80},

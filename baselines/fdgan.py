@@ -122,5 +122,6 @@ register(
         params_m_published=13.981,
         gmacs_published=68.0,
         lr_factor=0.1,
+        tiled_test=True,
     )
 )

@@ -68,6 +68,9 @@ class Baseline:
         quick: settings with as many trained parameters as DFPIR of width 24.
         lr_factor: multiple of the budget's learning rate, for a method that can't be trained at the common one (`notes`
             say why).
+        tiled_test: whether test images are restored in overlapping tiles of the training patches' size, as a network
+            that normalises over the image needs (Chu et al., "Improving Image Restoration by Revisiting Global
+            Information Aggregation", ECCV 2022: statistics of a whole image are not those of a patch).
         label: as tables and figures print it; the name where there is none.
         probed: the submodule whose output (B, C, H, W), or the first of several, t-SNE shows: the deepest features that
             all of the image passes. A number in its path is a place in a list, as in `R.body.-1`; "" for none.
@@ -93,6 +96,7 @@ class Baseline:
     small: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
     lr_factor: float = 1.0
+    tiled_test: bool = False
     label: str = ""
     probed: str = ""
 

@@ -81,7 +81,7 @@ def _restore_in_one_pass(run: RunContext, model: nn.Module, batch: Sequence[Eval
     code = run.conditioning([item.condition for item in batch], run.device, training=False)
     with torch.inference_mode():
         with autocast(run.device, run.spec.precision):
-            restored = restore(cast(Restorer, model), images, code)
+            restored = restore(cast(Restorer, model), images, code, tile=run.spec.evaluation.tile)
         restored = restored.float()
     notify_heartbeat()
     return list(restored.chunk(len(batch)))

@@ -256,7 +256,7 @@ def spec_record(spec: RunSpec) -> dict[str, object]:
             "macs_px": MACS_SIDE,
         },
         "data": data_record(spec.data),
-        "budget": {"name": spec.budget, **asdict(spec.recipe), "evaluation": asdict(spec.evaluation)},
+        "budget": {"name": spec.budget, **asdict(spec.recipe), "evaluation": spec.evaluation.to_json()},
         "protocol": spec.protocol,
         "text_encoder": spec.text_encoder,
         "prompt_set": spec.config.prompt_set if spec.config.uses_prompts else None,

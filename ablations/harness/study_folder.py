@@ -133,7 +133,7 @@ def _shared_settings(plan: Plan) -> dict[str, Any]:
         "recipe": asdict(budget.recipe),
         "epochs": budget.epochs,
         "checkpoint": spec.recipe.checkpoint,
-        "evaluation": asdict(budget.evaluation),
+        "evaluation": budget.evaluation.to_json(),
         "data": plan.data.checksum,
         "exclude_leaks": plan.data.exclude_leaks,
         "tasks": plan.tasks,

@@ -50,6 +50,7 @@ class PretrainedModel:
     layout: str = "none"  # `released` names, `own` (a run of this suite), or `none`
     # the training data in a run's spec.json; empty for a released file
     trained_on: Mapping[str, Any] = field(default_factory=dict)
+    tile: int | None = None  # side in pixels of the tiles that the run was tested in; None: whole images
     weights_note: str = ""  # which of several sets of weights in the file; empty where there is one
 
     @property
@@ -72,7 +73,8 @@ class PretrainedModel:
             raise ValueError(f"{self.name} does not serve {condition.name}; it serves {served}.")
         with torch.inference_mode():
             code = self.code(condition, len(images), self.device)
-            return restore(cast(Restorer, self.model), images.to(self.device, torch.float32), code).float()
+            images = images.to(self.device, torch.float32)
+            return restore(cast(Restorer, self.model), images, code, tile=self.tile).float()
 
 
 def list_pretrained_names() -> list[str]:
@@ -137,6 +139,7 @@ def load_pretrained(
         run_id=spec["run_id"] if spec else run_id,
         seed=int(spec["seed"]) if spec else 0,
         trained_on=dict(spec["data"]) if spec else {},
+        tile=spec["identity"]["evaluation"].get("tile") if spec else None,
         weights_note=checkpoint.notice,
     )
 
