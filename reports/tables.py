@@ -15,6 +15,7 @@ from reports.document import Cell, Number
 from reports.formatting import format_magnitude
 from reports.input_gain import variants_below_classical
 from reports.messages import join_commas, message, stored_text
+from reports.own_settings import tiled_variants
 from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Study
@@ -255,6 +256,15 @@ def _notes(study: Study) -> tuple[str, ...]:
                 if reason
                 else message("{alias} = {variant} (one model, trained once)", **names)
             )
+    notes += [
+        message(
+            "{variant}: tested in overlapping tiles of {side} pixels, the size of its training patches, since it "
+            "normalises over the image.",
+            variant=study.label(variant),
+            side=side,
+        )
+        for variant, side in tiled_variants(study).items()
+    ]
     return tuple(notes)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from reports import schema
 from reports.convergence import checkpoint_note
 from reports.document import Block, Cell, Code, Collapsible, Column, Row, Section, Table, Text, text_cell, text_column
-from reports.learning_rates import own_learning_rates, with_common_learning_rate
 from reports.load import name_of
 from reports.messages import join_sentences, join_texts, message, ngettext, stored_text
+from reports.own_settings import own_learning_rates, tiled_variants, with_common_learning_rate
 from reports.run_state import Status
 from reports.study import Run, Study
 
@@ -49,6 +49,7 @@ def setup_facts(study: Study) -> list[tuple[str, str]]:
         (message("Budget"), _budget_text(study.budget)),
         (message("Overrides of the budget"), _overrides_text(study.budget.get("overrides"))),
         (message("Learning rates of their own"), _own_rates_text(study)),
+        (message("Tested in tiles"), _tiles_text(study)),
         (message("Protocol"), _join_unique(s.get("protocol") for s in specs)),
         (message("Text encoder"), study.text_encoder or message("none")),
         (message("Prompts"), _join_unique(s.get("prompt_set") for s in specs)),
@@ -278,6 +279,11 @@ def _own_rates_text(study: Study) -> str:
     """Variants that are trained at another learning rate than the study's: "FD-GAN (x 0.1)"."""
     factors = own_learning_rates(study).items()
     return ", ".join(f"{study.label(variant)} (\N{MULTIPLICATION SIGN} {factor:g})" for variant, factor in factors)
+
+
+def _tiles_text(study: Study) -> str:
+    """Variants that restore images in tiles of their training patches' size: "DL (32 px)"."""
+    return ", ".join(f"{study.label(variant)} ({side} px)" for variant, side in tiled_variants(study).items())
 
 
 def _overrides_text(values: Any) -> str:

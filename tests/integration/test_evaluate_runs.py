@@ -1,6 +1,7 @@
 """`python -m ablations.evaluate` and `restore` on runs of this suite: they bring their settings, prompts and names."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 import dfpir
+from ablations.harness.context import run_context
+from ablations.harness.evaluate import restore_items
 from ablations.harness.evaluating.pretrained import load_pretrained
+from ablations.harness.image_scores import as_tensor
 from ablations.harness.run_one import spec_record
 from ablations.restore import main as restore_main
 from ablations.spec import Phase
@@ -168,3 +172,22 @@ def test_a_comparators_run_is_refused_under_another_name_or_without_its_spec(cap
     code, _, err = call(capsys, "nafnet", "--weights", tmp_path / "weights.safetensors")
     assert code == 2
     assert "does not fit the model" in err
+
+
+def test_a_run_tested_in_tiles_is_restored_in_tiles_by_the_harness_and_from_its_weights(own_run, tmp_path):
+    spec, model, path = own_run
+    tiled_spec = replace(spec, evaluation=replace(spec.evaluation, tile=16))
+    assert tiled_spec.run_id != spec.run_id
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    write_json(tmp_path / "spec.json", spec_record(tiled_spec))
+    run = run_context(tiled_spec, torch.device("cpu"))
+    (condition,) = [c for c in load_embedded().conditions if c.name == "rain"]
+    (item,) = run.bundle.eval_items("test", [condition], max_side=40, limit=1)
+    row = torch.tensor([spec.conditions.index("rain")])
+    with torch.inference_mode():
+        tiled = restore(model, as_tensor(item.degraded), row, tile=16)
+    ((_, restored),) = restore_items(run, model, [item])
+    assert torch.allclose(restored, tiled, atol=1e-6)
+    released = load_pretrained(spec.variant, tmp_path / path.name)
+    assert torch.allclose(released.restore(as_tensor(item.degraded), condition), tiled, atol=1e-6)
+    assert not torch.allclose(tiled, restore(model, as_tensor(item.degraded), row))

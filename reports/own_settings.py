@@ -1,4 +1,4 @@
-"""Learning rates of variants that the study's common one can't train."""
+"""Settings in which a variant's runs differ from the study's budget by design: learning rate, and tiles at test."""
 
 from __future__ import annotations
 
@@ -25,12 +25,30 @@ def own_learning_rates(study: Study) -> dict[str, float]:
     return factors
 
 
+def tiled_variants(study: Study) -> dict[str, int]:
+    """Variant -> side in pixels of the tiles in which all of its finished runs restored, if it was not asked of all."""
+    if "evaluation.tile" in (study.budget.get("overrides") or {}):
+        return {}
+    tiles = {}
+    for variant in study.variants:
+        sides = {_tile(run.spec.get("budget")) for run in study.done_runs_of(variant)}
+        if len(sides) == 1 and (side := sides.pop()) is not None:
+            tiles[variant] = side
+    return tiles
+
+
 def with_common_learning_rate(budget: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """A run's budget as it would be at the study's learning rate."""
     phases = [
         {**phase, "lr": float(f"{phase['lr'] / factor:.6g}")} if "lr" in phase else phase for phase in _phases(budget)
     ]
     return {**budget, **({"phases": phases} if phases else {})}
+
+
+def _tile(budget: object) -> int | None:
+    evaluation = budget.get("evaluation") if isinstance(budget, Mapping) else None
+    tile = evaluation.get("tile") if isinstance(evaluation, Mapping) else None
+    return tile if isinstance(tile, int) else None
 
 
 def _learning_rates(budget: object) -> list[float]:

@@ -1,6 +1,7 @@
-"""Comparators with a learning rate of their own: the study's stays as it is, and the page names them."""
+"""Comparators with settings of their own: the study's stay as they are, and the page names them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,9 +9,10 @@ from ablations.budgets import BUDGETS
 from ablations.harness.study_folder import budget_record
 from ablations.plan import make_plan
 from reports import schema
-from reports.learning_rates import own_learning_rates
 from reports.load import load
+from reports.own_settings import own_learning_rates
 from reports.pages.setup import caveats, setup_facts
+from reports.tables import build_table
 from tests.support.fake_runs import FakeStudy, write_done_marker, write_runs
 from tests.unit.test_spec_and_plan import DATA
 
@@ -67,3 +69,40 @@ def test_rates_that_are_no_multiple_are_mixed_budgets(tmp_path, other):
     study = load([trained_at(tmp_path, rates, common)])
     assert own_learning_rates(study) == {}
     assert mixed(study)
+
+
+def test_those_that_normalise_over_the_image_are_tested_at_their_patches_size():
+    settings = {
+        "data": DATA,
+        "conditions": ["noise-25", "rain", "haze"],
+        "protocol": "suite-v1",
+        "text_encoder": "minilm",
+    }
+    plan = make_plan("three_task", budget=BUDGETS["paper"], only=["dl", "fdgan", "nafnet"], **settings)
+    assert {spec.variant: spec.evaluation.tile for spec in plan.specs} == {"dl": 192, "fdgan": 192, "nafnet": None}
+    assert "tile" not in plan.specs[-1].identity()["evaluation"], "ids from before there were tiles stay"
+    asked = replace(BUDGETS["small"], evaluation=replace(BUDGETS["small"].evaluation, tile=64))
+    plan = make_plan("three_task", budget=asked, only=["dl", "nafnet"], **settings)
+    assert {spec.evaluation.tile for spec in plan.specs} == {64}
+
+
+def test_a_tile_is_a_multiple_of_eight():
+    with pytest.raises(ValueError, match="tile=20 is not allowed: a multiple of 8, or None for whole images"):
+        replace(BUDGETS["small"].evaluation, tile=20)
+
+
+def test_the_page_names_tiles_where_they_were_not_asked_of_all(tmp_path):
+    folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.5}, seeds=(0, 1), pictures=False))
+    for path in tmp_path.glob("*/spec.json"):
+        spec = json.loads(path.read_text())
+        spec["budget"]["evaluation"] = {"max_side": 64, **({"tile": 32} if spec["variant"] == "b" else {})}
+        path.write_text(json.dumps(spec))
+        write_done_marker(path.parent)
+    study = load([folder])
+    assert dict(setup_facts(study))["Tested in tiles"] == "b (32 px)"
+    (note,) = build_table(study).notes
+    assert note.startswith("b: tested in overlapping tiles of 32 pixels")
+    record = json.loads((folder / schema.STUDY_FILE).read_text())
+    record["budget"]["overrides"] = {"evaluation.tile": "32"}
+    (folder / schema.STUDY_FILE).write_text(json.dumps(record))
+    assert "Tested in tiles" not in dict(setup_facts(load([folder])))
