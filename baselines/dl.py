@@ -137,9 +137,8 @@ register(
         needs="operator",
         notes="Conditioned on operator and strength. The released model covers noise and rain of these tasks, on grey "
         "images and as operators among ten. Its recipe is Adam at 1e-2 on the 0..255 scale, so it is trained here at "
-        "five times the budget's rate (1e-2 at small), which fits better. Normalised over each image, with dilations "
-        "of up to 16 at half resolution, it depends on the size trained on: small patches don't prepare it for whole "
-        "images.",
+        "five times the budget's rate (1e-2 at small), which fits better. It normalises over the image, with "
+        "dilations of up to 16 at half resolution, and is tested in tiles of its training patches' size.",
         params_m_published=2.091,
         gmacs_published=15.0,
         objective=objective,

@@ -116,9 +116,8 @@ register(
         notes="Blind, made for haze. 2.178 M of the parameters are never used. Only a demo was published, without the "
         "training code and its fusion discriminator: trained here with L1, not from ImageNet's weights, and at a tenth "
         "of the budget's rate: at the common one its hyperbolic tangent saturates within three steps, and no gradient "
-        "passes it. Normalised over each image, it depends on the size trained on: small patches don't prepare it for "
-        "whole images. No output of the released code was at hand to compare with; parameters and multiply-adds agree "
-        "with it.",
+        "passes it. It normalises over the image, and is tested in tiles of its training patches' size. No output of "
+        "the released code was at hand to compare with; parameters and multiply-adds agree with it.",
         params_m_published=13.981,
         gmacs_published=68.0,
         lr_factor=0.1,
