@@ -159,7 +159,7 @@ def collect(images: pd.DataFrame, kind: schema.Metric = PSNR_METRIC) -> Scores:
     dropped = int((~np.isnan(cube[:, ~common])).sum())
     cube[:, ~common] = np.nan
     inputs[~common] = np.nan
-    scene_of_row, _ = _number_pairs(datasets, scene_names)
+    scene_of_row = scene_names.codes.to_numpy()  # a photograph of two data sets is one scene
     scene = np.zeros(len(names), dtype=np.int64)
     scene[image_of_row[::-1]] = scene_of_row[::-1]  # from the image's first row
     scene = np.unique(scene, return_inverse=True)[1]

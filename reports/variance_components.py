@@ -16,6 +16,9 @@ import numpy as np
 from reports.empirical_bayes import ModeratedVariances, moderate_variances
 from reports.estimate import NEGLIGIBLE_VARIANCE, VarianceComponent
 
+_MIN_SHARE_OF_LARGEST = 1e-8
+"""Of the largest variance over runs in a column; a smaller one is rounding, not training."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
@@ -101,11 +104,6 @@ class RunComponents:
         """Variance of the mean over runs, with these images; NaN with one run."""
         return float(np.var(self.by_seed, ddof=1)) if self.df else np.nan
 
-    @property
-    def varies(self) -> bool:
-        """Whether the variance from run to run is known and not zero; methods without training do not vary."""
-        return bool(self.variance > NEGLIGIBLE_VARIANCE)
-
 
 def run_components(values: np.ndarray, inputs: np.ndarray, weights: np.ndarray, units: Units) -> RunComponents:
     """One variant's components.
@@ -140,14 +138,25 @@ class Components:
     runs: dict[str, RunComponents]
 
     @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """Variants whose variance from run to run is known and more than rounding.
+
+        Methods without training do not vary but for rounding, which differs between processors; in the prior of
+        trained variants that would stand for a variance of almost zero.
+        """
+        variances = {name: r.variance for name, r in self.runs.items() if r.variance > NEGLIGIBLE_VARIANCE}
+        least = _MIN_SHARE_OF_LARGEST * max(variances.values(), default=0.0)
+        return tuple(name for name, variance in variances.items() if variance > least)
+
+    @cached_property
     def moderated(self) -> ModeratedVariances:
         """Variances over runs of the variants that vary, in their order."""
-        varying = [r for r in self.runs.values() if r.varies]
-        return moderate_variances(np.array([r.variance for r in varying]), np.array([float(r.df) for r in varying]))
+        runs = [self.runs[name] for name in self.varying]
+        return moderate_variances(np.array([r.variance for r in runs]), np.array([float(r.df) for r in runs]))
 
     @cached_property
     def _moderated_index(self) -> dict[str, int]:
-        return {name: k for k, name in enumerate(n for n, r in self.runs.items() if r.varies)}
+        return {name: k for k, name in enumerate(self.varying)}
 
     def run_variance(self, weights: dict[str, float]) -> VarianceComponent:
         """Variance over training runs of the contrast, these images held; runs of different variants independent."""

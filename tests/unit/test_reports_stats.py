@@ -204,6 +204,17 @@ def test_crops_of_a_photograph_are_one_unit():
     assert high == pytest.approx(low), "more crops of a photograph must not turn level into spread"
 
 
+def test_a_photograph_of_two_test_sets_is_one_unit():
+    values = {
+        (v, s, c, f"{k}"): 20.0 + len(v) * k + s for v in ("a", "bb") for s in (0, 1) for c in ("rain", "haze") for k in range(5)
+    }  # fmt: skip
+    frame = rows(values, scene=lambda image: image)
+    frame["dataset"] = frame["condition"].map({"rain": "one", "haze": "other"})
+    scores = collect(frame)
+    assert scores.n_scenes == 5
+    assert Analysis(scores=scores)._components(AVERAGE).units.df.tolist() == [4]
+
+
 def test_strata_are_drawn_within():
     """Two conditions with photographs of their own: the variance is the sum of the strata's, none between them."""
     rng = np.random.default_rng(0)
@@ -242,9 +253,10 @@ def test_one_seed_leaves_the_runs_out_and_says_so():
     assert np.isnan([here.low, here.high, here.p]).all()
 
 
-def test_a_method_without_training_has_no_variance_over_runs_and_moderates_nobody():
+@pytest.mark.parametrize("rounding_db", [0.0, 1e-6], ids=["one processor", "several processors"])
+def test_a_method_without_training_has_no_variance_over_runs_and_moderates_nobody(rounding_db):
     scores = study()
-    still = scores.values["v0"][:1].repeat(3, axis=0)
+    still = scores.values["v0"][:1].repeat(3, axis=0) + rounding_db * np.arange(3)[:, None, None]
     with_it = Analysis(
         scores=replace(scores, values=scores.values | {"still": still}, seeds=scores.seeds | {"still": (0, 1, 2)})
     )
@@ -253,6 +265,7 @@ def test_a_method_without_training_has_no_variance_over_runs_and_moderates_nobod
     here = with_it.contrast({"still": 1.0}, question=THESE_IMAGES)
     assert here.se == 0
     assert here.low == here.high == pytest.approx(float(still.mean()))
+    assert with_it.contrast({"still": 1.0, "v1": -1.0}).df < np.inf
     assert with_it.difference("v1", "still").se > 0
 
 
