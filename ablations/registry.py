@@ -19,11 +19,13 @@ class Contrast:
         name: short, for files ("mask").
         label: description for the report.
         weights: variant -> weight; they sum to zero, and the contrast is the weighted sum of the variants' means.
+        note: in what else its two sides differ, for the reader of its number; "" where they differ in nothing else.
     """
 
     name: str
     label: str
     weights: dict[str, float]
+    note: str = ""
 
     def __post_init__(self) -> None:
         if abs(sum(self.weights.values())) > 1e-9 or not any(self.weights.values()):

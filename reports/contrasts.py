@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -138,7 +138,8 @@ def parse_contrasts(rows: Iterable[dict[str, Any]]) -> tuple[Contrast, ...]:
             raise ValueError(
                 f"{schema.STUDY_FILE}: the weights of the contrast {name!r} must sum to zero, not all zero."
             )
-        contrasts[name] = Contrast(name=name, label=stored_text(str(row.get("label") or name)), weights=weights)
+        label, note = stored_text(str(row.get("label") or name)), str(row.get("note") or "")
+        contrasts[name] = Contrast(name=name, label=label, weights=weights, note=stored_text(note) if note else "")
     return tuple(contrasts.values())
 
 
@@ -167,7 +168,7 @@ def planned_contrasts(study: Study) -> tuple[Contrast, ...]:
             name = trained.get(name, name)
             weights[name] = weights.get(name, 0.0) + weight
         weights = {v: w for v, w in weights.items() if abs(w) > 1e-9}
-        contrasts.append(Contrast(name=contrast.name, label=contrast.label, weights=weights))
+        contrasts.append(replace(contrast, weights=weights))
     return tuple(contrasts)
 
 

@@ -47,12 +47,17 @@ def _list_contrasts(results: Sequence[ContrastResult], kind: schema.Metric) -> s
     if not results:
         return ""
     differ = sorted(results, key=lambda t: -abs(t.estimate.value))
-    texts: list[str] = [
-        message("{label}: {estimate}", label=t.contrast.label, estimate=format_estimate(t.simultaneous, kind))
-        for t in differ[:MAX_LISTED_CONTRASTS]
-    ]
+    texts: list[str] = [contrast_text(t, kind) for t in differ[:MAX_LISTED_CONTRASTS]]
     texts += [message("{n} more", n=len(differ) - MAX_LISTED_CONTRASTS)] if len(differ) > MAX_LISTED_CONTRASTS else []
     return join_clauses(texts)
+
+
+def contrast_text(tested: ContrastResult, kind: schema.Metric) -> str:
+    """A contrast with its estimate, and in what else its sides differ."""
+    values = {"label": tested.contrast.label, "estimate": format_estimate(tested.simultaneous, kind)}
+    if tested.contrast.note:
+        return message("{label}: {estimate} ({note})", **values, note=tested.contrast.note)
+    return message("{label}: {estimate}", **values)
 
 
 def _count_differing(on_average: Sequence[ContrastResult], where: str) -> str:

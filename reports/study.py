@@ -61,6 +61,7 @@ class Contrast:
     name: str
     label: str
     weights: dict[str, float]
+    note: str = ""  # in what else its sides differ
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -172,7 +172,12 @@ def study_record(plan: Plan, root: Path, command: str, folder: Path | None = Non
         tasks=list(plan.tasks),
         task_styles=[task_named(task).style_json() for task in plan.tasks],
         contrasts=[
-            schema.ContrastRecord(name=c.name, label=c.label, weights=c.weights)
+            schema.ContrastRecord(
+                name=c.name,
+                label=c.label,
+                weights=c.weights,
+                **({"note": c.note} if c.note else {}),  # type: ignore[typeddict-item]
+            )
             for c in study.contrasts
             if set(c.weights) <= variants.keys()
         ],

@@ -12,10 +12,10 @@ _WITHOUT_CAAPM = {
 _WITH_CAAPM = {"identity": "dfpir_identity_order", "prompt": "dfpir", "conv": "dfpir_conv_per_prompt"}
 
 
-def _mean_difference(name: str, label: str, plus: tuple[str, ...], minus: tuple[str, ...]) -> Contrast:
+def _mean_difference(name: str, label: str, plus: tuple[str, ...], minus: tuple[str, ...], note: str = "") -> Contrast:
     """Mean of the variants `plus` less the mean of the variants `minus`."""
     weights = {v: 1 / len(plus) for v in plus} | {v: -1 / len(minus) for v in minus}
-    return Contrast(name=name, label=label, weights=weights)
+    return Contrast(name=name, label=label, weights=weights, note=note)
 
 
 def _variants_with_order(order: str) -> tuple[str, str]:
@@ -59,6 +59,7 @@ def _planned_contrasts() -> tuple[Contrast, ...]:
             "channel order by prompt against no reordering",
             _variants_with_order("prompt"),
             _variants_with_order("identity"),
+            note="without reordering, the network is not told the degradation",
         ),
         _mean_difference(
             "order_conv",
@@ -68,7 +69,7 @@ def _planned_contrasts() -> tuple[Contrast, ...]:
         ),
         _mean_difference(
             "mask",
-            "mask (gamma 0.9) against none (gamma 1)",
+            "mask (\N{GREEK SMALL LETTER GAMMA} = 0.9) against none (\N{GREEK SMALL LETTER GAMMA} = 1)",
             ("dfpir", "caapm_only"),
             ("dfpir_g100", "caapm_only_g100"),
         ),
@@ -81,7 +82,7 @@ def _planned_contrasts() -> tuple[Contrast, ...]:
         _mean_difference("told", "DFPIR against Restormer with a bias per task", ("dfpir",), ("restormer_told",)),
         Contrast(
             name="order_x_caapm",
-            label="channel order with CAAPM against channel order without it (interaction)",
+            label="effect of the channel order with CAAPM, less its effect without (interaction)",
             weights={
                 "dfpir": 1,
                 "dfpir_identity_order": -1,

@@ -50,7 +50,7 @@ def contrasts_table(verdict: Verdict) -> Table:
     rows = []
     for tested, tested_here in zip(planned.in_column(), same_images, strict=True):
         cells = [
-            text_cell(tested.contrast.label),
+            text_cell(tested.contrast.label, below=(tested.contrast.note,) if tested.contrast.note else ()),
             _estimate_cell(tested),
             Cell(text=format_p(tested.p_adjusted), value=tested.p_adjusted),
             text_cell(_significance(tested)),

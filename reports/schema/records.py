@@ -31,6 +31,7 @@ class ContrastRecord(TypedDict):
     name: str
     label: str
     weights: dict[str, float]
+    note: NotRequired[str]  # in what else its sides differ
 
 
 class StudyFile(TypedDict):

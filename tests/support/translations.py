@@ -37,6 +37,7 @@ def stored_texts() -> list[str]:
     messages = [
         text for study in studies for text in (study.title, study.question, *(c.label for c in study.contrasts))
     ]
+    messages += [contrast.note for study in studies for contrast in study.contrasts if contrast.note]
     messages += [task.style_json()["label"] for task in PAPER_TASKS]
     return list(dict.fromkeys([*messages, *(budget.summary for budget in BUDGETS.values())]))
 

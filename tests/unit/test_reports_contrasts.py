@@ -15,9 +15,11 @@ from reports.build import build_report
 from reports.contrasts import CONTRAST_COLUMNS, contrasts_frame, estimate_contrasts, planned_contrasts
 from reports.divergence import diverged_runs, drop_diverged, find_diverged
 from reports.load import load
+from reports.pages.contrasts import contrasts_table
 from reports.pairs import PAIR_COLUMNS, pair_differences, pairs_frame
 from reports.stats import AVERAGE, QUESTIONS, TASK_AVERAGE, THESE_IMAGES, Analysis, collect
 from reports.study import Contrast
+from reports.verdict import verdict_of
 from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.simulated_studies import image_rows, simulated_study
 
@@ -44,6 +46,16 @@ def test_what_the_study_file_declares(tmp_path):
     (found,) = planned_contrasts(load([folder]))
     assert (found.name, found.label) == ("main", "b over the others")
     assert found.weights == {"b": 1.0, "a": -0.5, "c": -0.5}, "a second name is the model that was trained"
+
+
+def test_in_what_else_the_sides_differ_stands_beside_the_number(tmp_path):
+    contrast = {**MAIN, "label": "b over the others", "note": "a is told nothing"}
+    other = {"name": "a_c", "label": "a over c", "weights": {"a": 1.0, "c": -1.0}}
+    study = load([declared(write_runs(tmp_path, FAKE), contrast, other)])
+    verdict = verdict_of(study)
+    assert "] (a is told nothing)" in verdict.headline
+    first, second = contrasts_table(verdict).rows
+    assert (first.cells[0].below, second.cells[0].below) == (("a is told nothing",), ())
 
 
 def test_without_a_declaration_each_variant_against_the_reference(tmp_path):
