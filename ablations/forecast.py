@@ -17,7 +17,7 @@ from ablations.data import image_bytes
 from ablations.harness.cost.estimate import RunEstimate, estimate_run, summarize_study
 from ablations.harness.cost.placement import AUTO, place_runs
 from ablations.harness.evaluate import batch_pixels
-from ablations.harness.memory import free_bytes
+from ablations.harness.memory import free_bytes, is_out_of_memory
 from ablations.harness.run_one import find_run
 from ablations.measures.registry import metric_measures
 from ablations.plan import Plan
@@ -108,9 +108,18 @@ def estimate_runs(specs: Sequence[RunSpec], planned: PlannedStudy) -> list[RunEs
             sizes = _test_image_pixels(spec, planned.bundle)
             max_pixels = max(batch_pixels(device), *sizes) if sizes else 0
             measures = (*plan.study.measures, *metric_measures(plan.study.metrics))
-            run_estimates.append(
-                estimate_run(spec, device, sum(sizes), max_pixels, measures=measures, sizes=plan.budget.measuring)
-            )
+            try:
+                estimate = estimate_run(
+                    spec, device, sum(sizes), max_pixels, measures=measures, sizes=plan.budget.measuring
+                )
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise ValueError(
+                    f"{spec.variant} does not fit in this {device.type}'s memory: make it smaller (--model.dim), or a "
+                    "step (--recipe.batch, --recipe.patch)."
+                ) from error
+            run_estimates.append(estimate)
     torch.set_num_threads(threads)
     return run_estimates
 

@@ -110,6 +110,7 @@ def plan_study(study_name: str, context: PlanContext, selection: Selection) -> P
     for name in study.figures:
         figure_named(name)  # raises for an unknown name
     train_conditions = _training_conditions(study, selection.tasks, context.conditions)
+    _check_overrides(context.budget, _task_names(train_conditions), selection.checkpoint)
     test_conditions = [name for name in train_conditions if study.tested_on is None or name in study.tested_on]
     variants = select_variants(study.name, study.variants, selection.only)
     variants, left_out = _split_buildable(variants, selection.only or ())
@@ -170,6 +171,8 @@ def _spec(
     evaluation = context.budget.evaluation
     if evaluation.tile is None and is_tested_in_tiles(config):
         evaluation = replace(evaluation, tile=recipe.phases[-1].patch)
+    elif not evaluation.tile:
+        evaluation = replace(evaluation, tile=None)
     return RunSpec(
         variant=f"{name}@{task}" if task else name,
         seed=seed,
@@ -217,6 +220,21 @@ def _training_conditions(study: Study, tasks: Sequence[str] | None, conditions: 
             f"{study.name} is about {', '.join(wanted_tasks)}; the data have images for {', '.join(available_tasks)}."
         )
     return train_conditions
+
+
+def _check_overrides(budget: Budget, tasks: Sequence[str], checkpoint: Checkpoint | None) -> None:
+    """Refuse a mixture with a task that is not trained on, and two choices of the tested weights."""
+    if "recipe.mixture" in budget.overrides:
+        named = dict.fromkeys(share.task for phase in budget.recipe.phases for share in phase.mixture)
+        unknown = [task for task in named if task not in tasks]
+        if unknown:
+            raise ValueError(
+                f"--recipe.mixture {unknown[0]}: the study trains on {', '.join(tasks)}; leave it out, or name it in "
+                "--tasks."
+            )
+    tested = budget.overrides.get("recipe.checkpoint")
+    if checkpoint is not None and tested is not None and tested != checkpoint:
+        raise ValueError(f"--recipe.checkpoint {tested} and --checkpoint {checkpoint}: give one of the two.")
 
 
 def _require_paper_tasks(config: ModelConfig, tasks: Sequence[str]) -> None:

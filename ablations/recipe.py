@@ -12,6 +12,10 @@ from typing import Annotated, Any, Literal
 
 from ablations.flags import OPTION, Switch, single_value
 
+_MAX_TILE = 65_536  # pixels
+_MIN_SIDE = 11  # pixels: SSIM's largest window
+_MAX_CPU_THREADS = 1024
+
 Sampling = Literal["mixture", "paper"]
 Checkpoint = Literal["last", "best"]
 
@@ -56,6 +60,8 @@ class Phase:
         _require(
             "patch", self.patch, self.patch >= 8 and self.patch % 8 == 0, "a multiple of 8: the network halves thrice"
         )
+        names = [share.task for share in self.mixture]
+        _require("mixture", ", ".join(names), len(set(names)) == len(names), "each task once")
 
     def for_tasks(self, tasks: Sequence[str], new_shares: Sequence[TaskShare] = ()) -> Phase:
         """The phase of a run on these tasks: its mixture without other tasks; empty where it has none of them.
@@ -101,8 +107,10 @@ class Recipe:
     cpu_threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("validations", "log_every", "cpu_threads"):
+        for name in ("validations", "log_every"):
             _require(name, getattr(self, name), getattr(self, name) >= 1, "a whole number, 1 or more")
+        is_count = 1 <= self.cpu_threads <= _MAX_CPU_THREADS
+        _require("cpu_threads", self.cpu_threads, is_count, f"a whole number from 1 to {_MAX_CPU_THREADS}")
         _require("betas", self.betas, all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1")
         _require("grad_clip", self.grad_clip, self.grad_clip is None or self.grad_clip > 0, "a number above 0, or None")
         _require("ema", self.ema, self.ema is None or 0 < self.ema < 1, "a number between 0 and 1, or None")
@@ -145,8 +153,9 @@ class Evaluation:
         probe_patches: patches for each condition whose features are stored for t-SNE.
         probe_patch: side of these patches, in pixels.
         samples: images for each condition whose crops are stored.
-        tile: side in pixels of the overlapping tiles in which images are restored; None: whole. A comparator that
-            normalises over the image is tested in tiles of its training patches' size (`Baseline.tiled_test`).
+        tile: side in pixels of the overlapping tiles in which images are restored, 0 for whole images; None: whole,
+            but in tiles of its training patches' size for a comparator that normalises over the image
+            (`Baseline.tiled_test`).
     """
 
     max_side: int | None = None
@@ -159,17 +168,22 @@ class Evaluation:
     tile: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_side", "limit", "val_max_side", "val_limit"):
+        for name, least in (("max_side", _MIN_SIDE), ("limit", 1), ("val_max_side", 1), ("val_limit", 1)):
             value = getattr(self, name)
-            _require(name, value, value is None or value >= 1, "a whole number, 1 or more, or None for all")
+            _require(name, value, value is None or value >= least, f"a whole number, {least} or more, or None for all")
         for name in ("probe_patches", "samples"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "a whole number, 0 or more")
         _require("probe_patch", self.probe_patch, self.probe_patch >= 8, "a whole number, 8 or more")
-        is_tile = self.tile is None or (self.tile >= 8 and self.tile % 8 == 0)
-        _require("tile", self.tile, is_tile, "a multiple of 8, or None for whole images")
+        is_tile = self.tile is None or (0 <= self.tile <= _MAX_TILE and self.tile % 8 == 0)
+        _require(
+            "tile",
+            self.tile,
+            is_tile,
+            f"a multiple of 8 up to {_MAX_TILE}, 0 for whole images, or None",
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """The fields; without `tile` where images are whole: runs from before there were tiles keep their ids."""
+        """The fields; without `tile` where it is None: runs from before there were tiles keep their ids."""
         values = asdict(self)
         return values if self.tile is not None else {name: v for name, v in values.items() if name != "tile"}
 

@@ -25,16 +25,30 @@ def own_learning_rates(study: Study) -> dict[str, float]:
     return factors
 
 
-def tiled_variants(study: Study) -> dict[str, int]:
-    """Variant -> side in pixels of the tiles in which all of its finished runs restored, if it was not asked of all."""
+def tiled_variants(study: Study) -> dict[str, tuple[int, bool]]:
+    """Variants whose finished runs were all tested in tiles, where that was not asked of the whole study.
+
+    Returns:
+        Variant -> side of the tiles in pixels, and whether it is that of the last training patches.
+    """
     if "evaluation.tile" in (study.budget.get("overrides") or {}):
         return {}
     tiles = {}
     for variant in study.variants:
-        sides = {_tile(run.spec.get("budget")) for run in study.done_runs_of(variant)}
-        if len(sides) == 1 and (side := sides.pop()) is not None:
-            tiles[variant] = side
+        settings = {(_tile(budget), _last_patch(budget)) for budget in _run_budgets(study, variant)}
+        tile, patch = settings.pop() if len(settings) == 1 else (None, None)
+        if tile:
+            tiles[variant] = tile, tile == patch
     return tiles
+
+
+def _run_budgets(study: Study, variant: str) -> list[object]:
+    return [run.spec.get("budget") for run in study.done_runs_of(variant)]
+
+
+def _last_patch(budget: object) -> int | None:
+    patches = [phase.get("patch") for phase in _phases(budget)]
+    return patches[-1] if patches else None
 
 
 def with_common_learning_rate(budget: Mapping[str, Any], factor: float) -> dict[str, Any]:

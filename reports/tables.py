@@ -257,13 +257,14 @@ def _notes(study: Study) -> tuple[str, ...]:
                 else message("{alias} = {variant} (one model, trained once)", **names)
             )
     notes += [
-        message(
-            "{variant}: tested in overlapping tiles of {side} pixels, the size of its training patches, since it "
-            "normalises over the image.",
+        message("{variant}: tested in overlapping tiles of {side} pixels.", variant=study.label(variant), side=side)
+        if not is_patch
+        else message(
+            "{variant}: tested in overlapping tiles of {side} pixels, the size of its training patches.",
             variant=study.label(variant),
             side=side,
         )
-        for variant, side in tiled_variants(study).items()
+        for variant, (side, is_patch) in tiled_variants(study).items()
     ]
     return tuple(notes)
 

@@ -283,7 +283,7 @@ def _own_rates_text(study: Study) -> str:
 
 def _tiles_text(study: Study) -> str:
     """Variants that restore images in tiles of their training patches' size: "DL (32 px)"."""
-    return ", ".join(f"{study.label(variant)} ({side} px)" for variant, side in tiled_variants(study).items())
+    return ", ".join(f"{study.label(variant)} ({side} px)" for variant, (side, _) in tiled_variants(study).items())
 
 
 def _overrides_text(values: Any) -> str:

@@ -15,6 +15,7 @@ from ablations.harness.context import run_context
 from ablations.harness.evaluate import restore_items
 from ablations.harness.evaluating.pretrained import load_pretrained
 from ablations.harness.image_scores import as_tensor
+from ablations.harness.restoring.output_record import restoration_settings
 from ablations.harness.run_one import spec_record
 from ablations.restore import main as restore_main
 from ablations.spec import Phase
@@ -191,3 +192,6 @@ def test_a_run_tested_in_tiles_is_restored_in_tiles_by_the_harness_and_from_its_
     released = load_pretrained(spec.variant, tmp_path / path.name)
     assert torch.allclose(released.restore(as_tensor(item.degraded), condition), tiled, atol=1e-6)
     assert not torch.allclose(tiled, restore(model, as_tensor(item.degraded), row))
+    terms = {"degradation": "rain", "tile": None, "codes": None, "classifier": ""}
+    whole = replace(released, tile=None)
+    assert restoration_settings(released, **terms) != restoration_settings(whole, **terms), "outputs are other pixels"

@@ -170,3 +170,33 @@ def test_words_are_read_as_values(word, value):
 
 def test_a_list_of_one_is_a_tuple_where_the_field_has_one():
     assert validate("model", {"levels": 4, "gamma": (0.5,)}) == {"levels": (4,), "gamma": 0.5}
+
+
+def test_a_mixture_names_tasks_of_the_study_once():
+    mixture = (TaskShare(task="blur"),)
+    with pytest.raises(ValueError, match=r"--recipe\.mixture blur: the study trains on noise, rain, haze"):
+        plan(budget(recipe={"mixture": mixture}))
+    with pytest.raises(ValueError, match="mixture='noise, noise' is not allowed: each task once"):
+        Phase(steps=1, lr=1e-3, patch=32, batch=1, mixture=(TaskShare(task="noise"), TaskShare(task="noise")))
+
+
+def test_the_tested_weights_are_chosen_once():
+    best = budget(recipe={"checkpoint": "best"})
+    with pytest.raises(ValueError, match=r"--recipe\.checkpoint best and --checkpoint last: give one of the two"):
+        plan(best, checkpoint="last")
+    assert {spec.recipe.checkpoint for spec in plan(best, checkpoint="best").specs} == {"best"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Evaluation(max_side=10), "max_side=10 is not allowed: a whole number, 11 or more"),
+        (
+            lambda: replace(BUDGETS["smoke"].recipe, cpu_threads=1025),
+            "cpu_threads=1025 is not allowed: .* from 1 to 1024",
+        ),
+    ],
+)
+def test_values_that_would_fail_after_the_training_are_refused_before(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -84,10 +84,17 @@ def test_those_that_normalise_over_the_image_are_tested_at_their_patches_size():
     asked = replace(BUDGETS["small"], evaluation=replace(BUDGETS["small"].evaluation, tile=64))
     plan = make_plan("three_task", budget=asked, only=["dl", "nafnet"], **settings)
     assert {spec.evaluation.tile for spec in plan.specs} == {64}
+    plain = make_plan("three_task", budget=BUDGETS["small"], only=["dl", "nafnet"], **settings)
+    asked = replace(BUDGETS["small"], evaluation=replace(BUDGETS["small"].evaluation, tile=0))
+    whole = make_plan("three_task", budget=asked, only=["dl", "nafnet"], **settings)
+    assert {spec.evaluation.tile for spec in whole.specs} == {None}
+    assert [a.run_id == b.run_id for a, b in zip(plain.specs, whole.specs, strict=True)][:2] == [False, True]
 
 
 def test_a_tile_is_a_multiple_of_eight():
-    with pytest.raises(ValueError, match="tile=20 is not allowed: a multiple of 8, or None for whole images"):
+    with pytest.raises(
+        ValueError, match="tile=20 is not allowed: a multiple of 8 up to 65536, 0 for whole images, or None"
+    ):
         replace(BUDGETS["small"].evaluation, tile=20)
 
 
@@ -100,8 +107,7 @@ def test_the_page_names_tiles_where_they_were_not_asked_of_all(tmp_path):
         write_done_marker(path.parent)
     study = load([folder])
     assert dict(setup_facts(study))["Tested in tiles"] == "b (32 px)"
-    (note,) = build_table(study).notes
-    assert note.startswith("b: tested in overlapping tiles of 32 pixels")
+    assert build_table(study).notes == ("b: tested in overlapping tiles of 32 pixels.",)
     record = json.loads((folder / schema.STUDY_FILE).read_text())
     record["budget"]["overrides"] = {"evaluation.tile": "32"}
     (folder / schema.STUDY_FILE).write_text(json.dumps(record))

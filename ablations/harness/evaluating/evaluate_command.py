@@ -259,6 +259,7 @@ def _result_header(pretrained: PretrainedModel, data: TestSets, options: Evaluat
         | ({"taken": pretrained.weights_note} if pretrained.weights_note else {}),
         "run_id": pretrained.run_id,
         "told": pretrained.conditioning,
+        **({"tile": pretrained.tile} if pretrained.tile else {}),
         "data": data.description,
         "limit": options.images.limit,
         "protocol": data.rules.to_json(),

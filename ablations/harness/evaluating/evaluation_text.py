@@ -21,6 +21,8 @@ def print_result(result: dict[str, Any], means: Sequence[Mean]) -> None:
     digest = f", sha256 {weights['sha256']}" if weights["sha256"] else ""
     _print_line(console, f"{result['model']} ({weights['layout']} weights: {weights['file']}{digest})")
     _print_line(console, f"Conditioning: {result['told']}.")
+    if result.get("tile"):
+        _print_line(console, f"Restored in overlapping tiles of {result['tile']} pixels, as the run was tested.")
     _print_line(console, f"Protocol {result['protocol']['label']}: {result['protocol']['summary']}.")
     _print_line(
         console, f"Images: {result['data']}" + (f"; the first {result['limit']} of each." if result["limit"] else ".")

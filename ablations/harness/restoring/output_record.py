@@ -74,6 +74,7 @@ def restoration_settings(
         "degradation": degradation,
         "guesser": classifier,
         "tile": tile,
+        **({"test_tile": pretrained.tile} if pretrained.tile else {}),
         "device": pretrained.device.type,
         "code": source_digest(pretrained.model),
     }

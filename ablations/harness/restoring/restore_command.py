@@ -252,6 +252,9 @@ def _restore_image(
     write_bytes(job.target, encoded)
     height, width = colours.shape[:2]
     tiling_note = f"tiles of {tile}" if tile < max(height, width) else "whole"
+    inner_tile = restorer.pretrained.tile
+    if inner_tile and inner_tile < max(height, width):
+        tiling_note = f"tiles of {inner_tile}, as its run was tested"
     return f"{job.source.name}: {description}; {width}x{height}, {'; '.join([tiling_note, *image.notes])}"
 
 
