@@ -65,6 +65,14 @@ def model_ingredients(variant: str) -> dict[str, str]:
     return variant_config(name).ingredients if name in VARIANTS else {}
 
 
+def is_conditioned(variant: str) -> bool:
+    """Whether a model is told the degradation of a test image; the others are blind."""
+    name = variant.partition("@")[0]
+    if name in VARIANTS:
+        return variant_config(name).uses_prompts
+    return BaselineConfig(name=name).entry.needs in ("code512", "code256", "operator", "condition")
+
+
 def model_config(name: str, sizes: Mapping[str, Any], *, prompts: int | None = None) -> ModelConfig:
     """The configuration of a model at a budget's sizes; a comparator gets about as many trained parameters.
 

@@ -133,7 +133,7 @@ def display_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
         {str(k): " ".join(str(v).split()) for k, v in raw_labels.items()} if isinstance(raw_labels, dict) else {}
     )
     shared = Counter(labels_by_variant.values())
-    ingredients, macs = plan.get("ingredients"), plan.get("macs")
+    ingredients, macs, conditioned = plan.get("ingredients"), plan.get("macs"), plan.get("conditioned")
     return {
         "ingredients": {
             str(variant): {str(part): str(value) for part, value in parts.items()}
@@ -147,5 +147,6 @@ def display_fields(plan: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(count, int)
         },
         "featured": tuple(map(str, plan.get("featured") or ())),
+        "conditioned": tuple(map(str, conditioned)) if isinstance(conditioned, list) else None,
         "primary": str(plan.get("primary") or ""),
     }

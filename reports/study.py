@@ -84,6 +84,7 @@ class Study:
         labels: variant -> its name in tables and figures; see `label`.
         macs: comparator -> multiply-adds on `macs_px` of its spec, from study.json.
         ingredients: variant -> part of the method -> how it has it ("\N{CHECK MARK}", "0.9"), for the results table.
+        conditioned: the variants that are told the degradation of a test image; None in older files.
         featured: the variants shown by figures with room for a few; see `select_variants`.
         metrics: of a cell, in order: PSNR, SSIM, and extra metrics that the study requests, where a run has them.
         figures: names and titles of requested plug-in figures.
@@ -109,6 +110,7 @@ class Study:
     labels: Mapping[str, str] = field(default_factory=dict)
     ingredients: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     macs: Mapping[str, int] = field(default_factory=dict)
+    conditioned: tuple[str, ...] | None = None
     featured: tuple[str, ...] = ()
     metrics: tuple[schema.Metric, ...] = schema.METRICS
     figures: tuple[tuple[str, str], ...] = ()

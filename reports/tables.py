@@ -14,7 +14,7 @@ from reports import schema
 from reports.document import Cell, Number
 from reports.formatting import format_magnitude
 from reports.input_gain import variants_below_classical
-from reports.messages import join_commas, message, stored_text
+from reports.messages import join_and, join_commas, message, stored_text
 from reports.own_settings import tiled_variants
 from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
@@ -256,6 +256,11 @@ def _notes(study: Study) -> tuple[str, ...]:
                 if reason
                 else message("{alias} = {variant} (one model, trained once)", **names)
             )
+    told = [study.label(variant) for variant in study.variants if variant in (study.conditioned or ())]
+    if told and len(told) < len(study.variants):
+        notes.append(
+            message("Told the degradation of each test image: {names}; the others are blind.", names=join_and(told))
+        )
     notes += [
         message("{variant}: tested in overlapping tiles of {side} pixels.", variant=study.label(variant), side=side)
         if not is_patch

@@ -31,7 +31,7 @@ from ablations.harness.terminal_summary import print_skipped_measures, print_tab
 from ablations.harness.training import snapshots
 from ablations.measures.registry import metric_measures
 from ablations.metrics import METRICS
-from ablations.models import BaselineConfig, model_ingredients, model_label
+from ablations.models import BaselineConfig, is_conditioned, model_ingredients, model_label
 from ablations.plan import Plan
 from ablations.spec import RunSpec
 from datasets.tasks import task_named
@@ -163,6 +163,7 @@ def study_record(plan: Plan, root: Path, command: str, folder: Path | None = Non
         rows=rows,
         labels={variant: model_label(variant) for variant in variants},
         ingredients={variant: model_ingredients(variant) for variant in variants},
+        conditioned=[variant for variant in variants if is_conditioned(variant)],
         macs=_comparator_macs(plan) | dict(earlier.get("macs", {}) if earlier else {}),
         featured=[variant for variant in study.featured if variant in variants],
         command=command,

@@ -245,3 +245,10 @@ def test_ingredients_in_which_variants_differ_are_columns_and_sort_and_lead_back
     assert [c.head for c in both.columns[1:3]] == ["A", "B"], "two ways to have it"
     assert "long words" not in both.latex
     assert r"\checkmark" in both.latex
+
+
+def test_a_table_of_told_and_blind_methods_says_which_are_told():
+    some = replace(study(), conditioned=("dfpir_g90",), labels={"dfpir_g90": "DFPIR"})
+    assert "Told the degradation of each test image: DFPIR; the others are blind." in build_table(some).notes
+    for told in (None, (), tuple(some.variants)):
+        assert not any("blind" in note for note in build_table(replace(some, conditioned=told)).notes)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ablations.budgets import BUDGETS, budget_named
+from ablations.harness.study import study_record
 from ablations.harness.training.sampling import batch_of_step
 from ablations.mixture import paper_weights
 from ablations.plan import make_plan
@@ -211,3 +212,9 @@ def test_the_papers_recipe():
     assert recipe.betas == (0.9, 0.999)
     assert recipe.grad_clip is None
     assert budget_named("paper").model == {}
+
+
+def test_a_studys_file_names_the_models_that_are_told_the_degradation(tmp_path):
+    settings = {"budget": BUDGETS["small"], "data": DATA, "protocol": "suite-v1", "text_encoder": "minilm"}
+    plan = make_plan("three_task", conditions=["noise-25", "rain", "haze"], **settings)
+    assert study_record(plan, tmp_path, "")["conditioned"] == ["classical", "dl", "instructir", "dfpir"]
