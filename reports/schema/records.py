@@ -40,8 +40,8 @@ class StudyFile(TypedDict):
     `labels` are the variants' names in tables and figures, `ingredients` the parts of the method that they have,
     `macs` multiply-adds of comparators (spec.json has those of DFPIR's variants), `featured` the variants that small
     figures show, `conditioned` those that are told the degradation; older files have none of these. `metrics` are those
-    asked for besides `schema.METRICS`, each as `Metric.to_json` gives it; `task_styles` how each of the tasks is shown (`TaskStyle`; not
-    in older ones); `figures` name and title of those of other packages.
+    asked for besides `schema.METRICS`, each as `Metric.to_json` gives it; `task_styles` how each of the tasks is shown
+    (`TaskStyle`; not in older ones); `figures` name and title of those of other packages.
     """
 
     schema: int
