@@ -89,5 +89,18 @@ def test_a_verdict_is_a_few_words_beside_the_seeds_and_images(root):
     n_differing = sum(result.differs for result in line.results)
     assert 0 < n_differing < len(line.results)
     assert f"{n_differing} of {len(line.results)} contrasts significant" in page
-    assert f">2 \N{MULTIPLICATION SIGN} {line.n_images}<" in page
+    assert f">1\N{EN DASH}2 \N{MULTIPLICATION SIGN} {line.n_images}<" in page
     assert line.n_images > 1
+
+
+def test_seeds_are_those_that_finished(tmp_path):
+    """Three seeds are planned; one variant has two of them, the other one."""
+    plan = FakeStudy(
+        effect_db={"a": 0.0, "b": 0.1}, seeds=(0, 1, 2), not_run=(("a", 2), ("b", 1), ("b", 2)), pictures=False
+    )
+    folder = write_runs(tmp_path, plan)
+    line = read_study_row(folder, tmp_path)
+    assert (line.seeds, line.n_planned_seeds) == ((1, 2), 3)
+    page = build_index(tmp_path).read_text(encoding="utf-8")
+    assert f">1\N{EN DASH}2 \N{MULTIPLICATION SIGN} {line.n_images}<" in page
+    assert "3 seeds planned" in page
