@@ -117,6 +117,31 @@ def test_the_page_says_what_a_reader_must_know(whole):
 
 
 @pytest.mark.usefixtures("blank_figures")
+def test_sections_without_content_are_named_in_one_line(tmp_path, monkeypatch):
+    """Runs without crops, probes or a training log; a figure that fails keeps its section."""
+    folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.1, "b": 0.0}, seeds=(0,), pictures=False))
+    for log in tmp_path.glob("*/train.jsonl"):
+        log.unlink()
+        (log.parent / "DONE.json").write_text(json.dumps({"finished_at": "2026-01-01", "files": {}}))
+    page = build_report([folder], tmp_path / "out").read_text()
+    for name in ("crops", "curves", "features", "orders", "mechanism"):
+        assert f'id="{name}"' not in page
+        assert f'href="#{name}"' not in page
+    titles = "Qualitative results; Training; Features by condition; Channel order by prompt."
+    assert f"Left out, since the finished runs do not hold what they show: {titles}" in page
+    assert not re.search("No (finished )?run has", page)
+    monkeypatch.setattr("reports.figures.curves.draw", fail_to_draw)
+    page = build_report([folder], tmp_path / "out").read_text()
+    assert 'id="curves"' in page
+    assert "no such colour" in page
+
+
+def fail_to_draw(*_):
+    """Stand in for a figure with an error."""
+    raise ValueError("no such colour")
+
+
+@pytest.mark.usefixtures("blank_figures")
 def test_damaged_unfinished_and_missing_runs_show_as_such(tmp_path):
     effects = {"sound": 0.1, "torn": 0.2, "cut": 0.2, "absent": 0.3}
     folder = write_runs(
