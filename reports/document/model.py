@@ -20,7 +20,7 @@ class Picture:
         caption: how it was made and how to read it.
         png: the PNG file; SVG and PDF are in the same folder.
         width_in: width in inches, which decides whether a narrow screen scrolls it.
-        has_column: whether NAME_column.pdf beside it is a form for a journal's column.
+        column_png: NAME_column.png, a form for a journal's column, which a phone shows; None where there is none.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Picture:
     caption: str
     png: Path
     width_in: float
-    has_column: bool = False
+    column_png: Path | None = None
 
     @property
     def width_class(self) -> str:

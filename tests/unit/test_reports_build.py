@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -84,6 +85,17 @@ def test_the_page_fetches_nothing(whole):
         assert "style" not in attributes
     assert "default-src 'none'" in page
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|http://|https://", page)
+
+
+def test_a_phone_is_shown_the_form_for_one_column(whole):
+    """Where a figure has one; other figures have a single image."""
+    tags = parsed(whole[1])
+    sources = [attributes for tag, attributes in tags if tag == "source"]
+    assert len(sources) == len([tag for tag, _ in tags if tag == "picture"]) == 2  # planned contrasts and the axis
+    for name, attributes in zip(("forest", "axis_gamma"), sources, strict=True):
+        assert attributes["media"] == "(max-width: 37.5rem)"
+        content = base64.b64decode((attributes["srcset"] or "").removeprefix("data:image/png;base64,"))
+        assert content == (whole[0] / "figures" / f"{name}_column.png").read_bytes()
 
 
 def test_names_from_outside_are_escaped(whole):
