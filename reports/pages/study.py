@@ -111,7 +111,12 @@ class StudyReport:
         axis, crops, features = self._axis(), self._crops(), self._features()
         curves = _figure_section("curves", _CURVES, figures)
         orders = _figure_section("orders", _ORDERS, figures)
-        optional: list[tuple[str, Section | None]] = [(_CROPS, crops), (_CURVES, curves), (_FEATURES, features), (_ORDERS, orders)]
+        optional: list[tuple[str, Section | None]] = [
+            (_CROPS, crops),
+            (_CURVES, curves),
+            (_FEATURES, features),
+            (_ORDERS, orders),
+        ]
         optional += [(self._axis_title, axis)] if study.axis_name else []
         sections = [
             self._summary(),
