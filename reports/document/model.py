@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
+
+from reports.document.interval import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +53,6 @@ class Number:
     text: str
     rank: int = 0
     spread: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A difference with its interval, drawn as a small bar on a scale from -limit to limit; NaN bounds for none."""
-
-    value: float
-    low: float
-    high: float
-    limit: float
-
-    @property
-    def places(self) -> tuple[int, int, int]:
-        """Left end, value and right end in percent of the bar's width; both ends at the value where there is none."""
-        ends = [self.value if math.isnan(x) else x for x in (self.low, self.value, self.high)]
-        low, value, high = (round(50 + 48 * max(-1.0, min(1.0, x / self.limit))) for x in ends)
-        return low, value, high
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def scores_table(evaluation: Mapping[str, Any]) -> Table:
         rows=tuple(rows),
         caption=message(
             "Means over images, by protocol {protocol}; the model is conditioned on the true degradation. Input: the "
-            "score of the degraded image. The average is the plain mean over the columns.",
+            "score of the degraded image. The average is the plain mean over the conditions.",
             protocol=evaluation["protocol"]["label"],
         ),
         has_title=False,

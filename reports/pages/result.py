@@ -28,7 +28,8 @@ AVERAGES = {
     ),
 }
 _INGREDIENTS = message("Ingredients")
-_INGREDIENT_HEADS = {"order": message("order"), "prompt": message("prompt")}
+_INGREDIENT_HEADS = {"order": message("Order"), "prompt": message("Prompt")}
+_PER_PROMPT = " per prompt"  # what is said of an order that is none: "conv" and "bias" are enough under that head
 _CHECKED = "\N{CHECK MARK}"
 _MAX_NARROW_LENGTH = 4  # characters of a cell that fit a two-column page
 _MAX_ROOMY_COLUMNS = 14  # more are set closer
@@ -212,7 +213,7 @@ def _table(
     for n, row in enumerate(table.rows):
         cells = [
             _label(row, has_seed_note=not has_seeds and len(n_finished) > 1),
-            *(text_cell(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
+            *(text_cell(_ingredient(row, ingredient)) for ingredient in ingredients),
             *row.cells,
         ]
         cells += [extra_cells[n] for _, extra_cells in non_empty]
@@ -239,13 +240,20 @@ def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[s
     variants = [row for row in table.rows if not row.is_input]
     if 2 * sum(bool(row.ingredients) for row in variants) < len(variants):
         return []
-    values_by_ingredient = {name: {row.ingredients.get(name, "") for row in variants} for name in names}
+    values_by_ingredient = {
+        name: {row.ingredients.get(name, "").removesuffix(_PER_PROMPT) for row in variants} for name in names
+    }
     return [
         name
         for name, values in values_by_ingredient.items()
         if len(values) > (1 if _CHECKED in values else 2 if "" in values else 1)
         and (max_length is None or max(map(len, values)) <= max_length)
     ]
+
+
+def _ingredient(row: ResultRow, name: str) -> str:
+    """How the row's variant has a part of the method, in a narrow cell; "" for not at all."""
+    return row.ingredients.get(name, "").removesuffix(_PER_PROMPT)
 
 
 def _label(row: ResultRow, *, has_seed_note: bool = False) -> Cell:

@@ -87,6 +87,13 @@ def test_the_page_fetches_nothing(whole):
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|http://|https://", page)
 
 
+def test_a_label_is_apart_from_the_lines_below_it(whole):
+    """For copies and screen readers, which see no line breaks."""
+    heads = re.findall(r'<th scope="row"[^>]*>(.*?)</th>', whole[1])
+    texts = {re.sub("<[^>]+>", "", head) for head in heads}
+    assert "dfpir_g90 = dfpir_g95" in texts
+
+
 def test_a_phone_is_shown_the_form_for_one_column(whole):
     """Where a figure has one; other figures have a single image."""
     tags = parsed(whole[1])
