@@ -13,6 +13,7 @@ import pandas as pd
 from reports import schema
 from reports.document import Cell, Number
 from reports.formatting import format_magnitude
+from reports.image_sets import describe_image_sets
 from reports.input_gain import variants_below_classical
 from reports.messages import join_and, join_commas, message, stored_text
 from reports.own_settings import tiled_variants
@@ -73,7 +74,7 @@ class ResultTable:
         rows: the degraded input first, then the variants in the study's order.
         notes: lines below the table: other names of a model.
         protocol: name of the evaluation protocol.
-        data: name of the data.
+        test_sets: what the columns are measured on, see `reports.image_sets`.
         metrics: of a cell's numbers, in this order.
     """
 
@@ -81,7 +82,7 @@ class ResultTable:
     rows: tuple[ResultRow, ...]
     notes: tuple[str, ...]
     protocol: str
-    data: str
+    test_sets: str
     metrics: tuple[schema.Metric, ...] = schema.METRICS
 
     def without_model_columns(self) -> ResultTable:
@@ -127,7 +128,7 @@ def build_table(study: Study) -> ResultTable:
         rows=tuple(_with_ranks(rows, columns, study)),
         notes=_notes(study),
         protocol=", ".join(sorted(study.test_settings["protocol"].unique())),
-        data=str(study.data.get("name", "")),
+        test_sets=describe_image_sets(study, first.conditions),
         metrics=study.metrics,
     )
 

@@ -52,7 +52,7 @@ def print_table(table: ResultTable, console: Console) -> None:
     notes = [
         f"{note}{'; what had no room here is in table.md' if metrics else ''}.",
         *([f"Seeds: {seeds}."] if seeds else []),
-        f"Protocol: {table.protocol}. Data: {table.data}.",
+        f"Protocol: {table.protocol}. Test images: {table.test_sets}.",
         *(f"{', '.join(row.aliases)} = {row.variant}." for row in table.rows if row.aliases),
     ]
     print_prose(console, " ".join(notes))

@@ -3,6 +3,7 @@
 Nothing here depends on studies. Texts are messages (reports/messages.py) where a page is translated.
 """
 
+from reports.document.interval import Interval
 from reports.document.model import (
     Block,
     Cell,
@@ -13,7 +14,6 @@ from reports.document.model import (
     DescriptionList,
     Document,
     Figure,
-    Interval,
     Items,
     Number,
     Picture,

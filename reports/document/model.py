@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
+
+from reports.document.interval import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class Picture:
         caption: how it was made and how to read it.
         png: the PNG file; SVG and PDF are in the same folder.
         width_in: width in inches, which decides whether a narrow screen scrolls it.
-        has_column: whether NAME_column.pdf beside it is a form for a journal's column.
+        column_png: NAME_column.png, a form for a journal's column, which a phone shows; None where there is none.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Picture:
     caption: str
     png: Path
     width_in: float
-    has_column: bool = False
+    column_png: Path | None = None
 
     @property
     def width_class(self) -> str:
@@ -52,23 +53,6 @@ class Number:
     text: str
     rank: int = 0
     spread: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A difference with its interval, drawn as a small bar on a scale from -limit to limit; NaN bounds for none."""
-
-    value: float
-    low: float
-    high: float
-    limit: float
-
-    @property
-    def places(self) -> tuple[int, int, int]:
-        """Left end, value and right end in percent of the bar's width; both ends at the value where there is none."""
-        ends = [self.value if math.isnan(x) else x for x in (self.low, self.value, self.high)]
-        low, value, high = (round(50 + 48 * max(-1.0, min(1.0, x / self.limit))) for x in ends)
-        return low, value, high
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from reports.contrasts import ContrastResult, Contrasts
 from reports.figures.style import COLUMN_IN, INK, PAGE_IN, QUIET, Picture, new_figure, plain, save_with_column
 from reports.formatting import format_estimate
 from reports.labels import task_label
-from reports.messages import join_clauses, join_texts, message
+from reports.messages import join_clauses, join_sentences, join_texts, message
 from reports.stats import AVERAGE, LEVEL
 
 MAX_CONTRASTS = 12
@@ -48,12 +48,19 @@ def draw(contrasts: Contrasts, folder: Path) -> Picture | None:
             n=len(average_tests),
             list=join_clauses(values),
         ),
-        caption=message(
-            "PSNR differences with simultaneous {level:.0%} intervals, for other training runs and other photographs. "
-            "Filled: differs from zero, never with one seed. Tasks share one scale.",
-            level=LEVEL,
-        ),
+        caption=_caption(average_tests),
     )
+
+
+def _caption(average_tests: Sequence[ContrastResult]) -> str:
+    text = message(
+        "PSNR differences with simultaneous {level:.0%} intervals, for other training runs and other photographs. "
+        "Filled: differs from zero, never with one seed. Tasks share one scale.",
+        level=LEVEL,
+    )
+    if all(tested.estimate.n_seeds > 1 for tested in average_tests):
+        return text
+    return join_sentences([text, message("Dashed: one seed, not tested; the interval omits the variance over runs.")])
 
 
 def _figure(
@@ -91,8 +98,10 @@ def _draw_interval(ax: Axes, y: int, tested: ContrastResult) -> None:
     estimate = tested.simultaneous
     differs = tested.differs
     colour = QUIET if not differs else _ABOVE if estimate.value > 0 else _BELOW
+    is_tested = tested.estimate.n_seeds > 1
     if np.isfinite(estimate.low):
-        ax.hlines(y, estimate.low, estimate.high, color=colour, linewidth=1.8)
+        style = {"linewidth": 1.8} if is_tested else {"linewidth": 0.9, "linestyle": (0, (2, 2))}
+        ax.hlines(y, estimate.low, estimate.high, color=colour, **style)
     ax.plot(
         estimate.value, y, "o", color=colour, markersize=5, markerfacecolor=colour if differs else "white", zorder=3
     )

@@ -122,7 +122,7 @@ def save(figure: Figure, folder: Path, name: str, *, title: str, alt: str, capti
 def save_with_column(figure: Figure, in_column: Figure, folder: Path, name: str, **texts: str) -> Picture:
     """`save`, and the figure's form for a journal's column as NAME_column."""
     _write(in_column, folder, f"{name}_column")
-    return replace(save(figure, folder, name, **texts), has_column=True)
+    return replace(save(figure, folder, name, **texts), column_png=folder / f"{name}_column.png")
 
 
 def _write(figure: Figure, folder: Path, name: str) -> None:

@@ -153,11 +153,12 @@ def _loss_clause(variant: str, mean: Estimate) -> str:
 
 
 def make_table(costs: PromptCosts) -> Table:
-    """Mean change under another task's prompt, for each variant and true condition."""
+    """Mean change under another task's prompt, for each variant that a prompt changes and each true condition."""
     conditions = costs.other_task.scores.conditions
     other_level = costs.other_level
+    affected = [v for v in costs.variants if v not in costs.unaffected_variants] or costs.variants
     rows = []
-    for variant in costs.variants:
+    for variant in affected:
         cells: list[Cell] = [
             intervals.change_cell(costs.other_task.estimate(variant, c)) for c in (AVERAGE, *conditions)
         ]
@@ -175,6 +176,11 @@ def make_table(costs: PromptCosts) -> Table:
         ),
         intervals.describe_sample(costs.other_task),
     ]
+    if len(affected) < len(costs.variants):
+        text = message(
+            "Networks without a prompt, which no prompt changes by {size:g} dB, are left out.", size=NOTHING_DB
+        )
+        caption.append(text)
     if costs.n_excluded:
         caption.append(message("{n} images without the right prompt's result are left out.", n=costs.n_excluded))
     return Table(

@@ -187,8 +187,8 @@ def make_tables(controls: Controls) -> list[Table]:
         Table(
             title=message("Controls of the separation"),
             caption=message(
-                "kNN purity by label of the patches, means over seeds; the same patches as in the figure. Random "
-                "prompt: each patch is given the prompt of a condition drawn at random."
+                "kNN purity by label of the patches, means over seeds. Random prompt: each patch is given the prompt "
+                "of a condition drawn at random."
             ),
             columns=(
                 *heads,

@@ -64,14 +64,19 @@ def _training_chips(study: Study, learning: Sequence[TaskConvergence]) -> list[C
     return items
 
 
+def finished_seeds(scores: Scores) -> tuple[int, int]:
+    """Fewest and most seeds of a variant with scores; (0, 0) where none has any."""
+    counts = [len(seeds) for seeds in scores.seeds.values()]
+    return min(counts, default=0), max(counts, default=0)
+
+
 def _seed_chips(scores: Scores) -> list[Chip]:
-    counts = sorted({len(seeds) for seeds in scores.seeds.values()})
-    if not counts:
+    low, high = finished_seeds(scores)
+    if not high:
         return []
-    if len(counts) > 1:
-        text = message("{low} to {high} seeds", low=counts[0], high=counts[-1])
-        return [Chip(text=text, is_warning=counts[0] == 1)]
-    return [Chip(text=ngettext("{n} seed", "{n} seeds", counts[0]), is_warning=counts[0] == 1)]
+    if low < high:
+        return [Chip(text=message("{low} to {high} seeds", low=low, high=high), is_warning=low == 1)]
+    return [Chip(text=ngettext("{n} seed", "{n} seeds", low), is_warning=low == 1)]
 
 
 def _image_chips(scores: Scores) -> list[Chip]:

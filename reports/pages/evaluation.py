@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from reports.document import (
@@ -27,10 +28,16 @@ from reports.messages import join_clauses, join_commas, message
 from reports.stats import AVERAGE
 
 _DASH = "\N{EN DASH}"
+_SCORES = (("psnr_db", 2), ("input_psnr_db", 2), ("ssim", 4), ("input_ssim", 4))  # with their digits
+_CONDITIONING = {
+    "the condition": message("told the true degradation and its strength"),
+    "the task's operator": message("told the true task, as its operator"),
+    "nothing (blind)": message("none (blind)"),
+}  # as evaluation.json says it -> for the reader
 
 
 def evaluation_document(evaluation: Mapping[str, Any]) -> Document:
-    """The page of an evaluation (the content of evaluation.json)."""
+    """The page of an evaluation (the content of evaluation.json; files of older versions have no label)."""
     guess = evaluation["guess"]
     sections = [
         Section(
@@ -43,33 +50,32 @@ def evaluation_document(evaluation: Mapping[str, Any]) -> Document:
     if guess:
         sections += [_guess_section(guess), _confusion_section(guess["confusion"])]
     return Document(
-        title=message("{model} evaluated", model=str(evaluation["model"])), sections=sections, styles=("matrix.css",)
+        title=message("{model} evaluated", model=str(evaluation.get("label") or evaluation["model"])),
+        sections=sections,
+        styles=("matrix.css",),
     )
 
 
 def scores_table(evaluation: Mapping[str, Any]) -> Table:
-    """Means of each condition and set."""
-    rows = []
-    for mean in evaluation["means"]:
-        cells = [
-            text_cell(condition_label(mean["condition"])),
-            text_cell(str(mean["dataset"])),
-            text_cell(str(mean["part"])) if "part" in mean else text_cell(""),
-            Cell(text=str(mean["images"]), value=mean["images"]),
-            *(
-                Cell(text=format_number(mean[name], digits), value=mean[name])
-                for name, digits in (("psnr_db", 2), ("input_psnr_db", 2), ("ssim", 4), ("input_ssim", 4))
-            ),
-        ]
-        rows.append(Row(cells=tuple(cells)))
+    """Means of each condition and set, and below them their average where every column counts once."""
+    means = evaluation["means"]
+    rows = [
+        _scores_row(condition_label(mean["condition"]), str(mean["dataset"]), str(mean.get("part", "")), mean)
+        for mean in means
+    ]
+    columns = [mean for mean in means if mean.get("part", "all") == "all"]
+    if len(columns) > 1 and len({mean["condition"] for mean in columns}) == len(columns):
+        average = {name: _average(mean[name] for mean in columns) for name, _ in _SCORES}
+        average["images"] = sum(mean["images"] for mean in columns)
+        rows.append(replace(_scores_row(message("Average"), "", "", average), style="total", is_fixed=True))
     return Table(
         name="scores-table",
         title=message("Scores"),
         columns=(
             text_column(message("Condition")),
             text_column(message("Set")),
-            text_column(message("Images")),
-            Column(head=message("Number")),
+            text_column(message("Subset")),
+            Column(head=message("Images")),
             Column(head="PSNR (dB)"),
             Column(head=message("Input PSNR (dB)")),
             Column(head="SSIM"),
@@ -78,11 +84,24 @@ def scores_table(evaluation: Mapping[str, Any]) -> Table:
         rows=tuple(rows),
         caption=message(
             "Means over images, by protocol {protocol}; the model is conditioned on the true degradation. Input: the "
-            "score of the degraded image.",
+            "score of the degraded image. The average is the plain mean over the conditions.",
             protocol=evaluation["protocol"]["label"],
         ),
         has_title=False,
     )
+
+
+def _scores_row(label: str, dataset: str, subset: str, scores: Mapping[str, Any]) -> Row:
+    numbers = (Cell(text=format_number(scores[name], digits), value=scores[name]) for name, digits in _SCORES)
+    images = Cell(text=str(scores["images"]), value=scores["images"])
+    return Row(cells=(text_cell(label), text_cell(dataset), text_cell(subset), images, *numbers))
+
+
+def _average(values: Iterable[float | None]) -> float | None:
+    """Plain mean; None where a value is infinite."""
+    known = list(values)
+    finite = [value for value in known if value is not None]
+    return sum(finite) / len(finite) if len(finite) == len(known) else None
 
 
 def _guess_section(guess: Mapping[str, Any]) -> Section:
@@ -208,7 +227,7 @@ def _evaluation_facts(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{weights['file']} ({weights['layout']})" if weights["sha256"] else message("none needed"),
         ),
         ("SHA-256", str(weights["sha256"] or "")),
-        (message("Conditioning"), str(evaluation["told"])),
+        (message("Conditioning"), _CONDITIONING.get(str(evaluation["told"]), str(evaluation["told"]))),
         (message("Images"), images),
         (message("Not scored"), _rejected_images(evaluation)),
         (message("Protocol"), f"{protocol['label']}: {protocol['summary']}"),

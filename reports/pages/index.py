@@ -31,6 +31,7 @@ from reports.formatting import format_estimate
 from reports.language import languages
 from reports.load import check_comparable, find_runs, find_studies, load_study
 from reports.messages import join_commas, message, ngettext, stored_text
+from reports.pages.chips import finished_seeds
 from reports.run_folder import read_json
 from reports.run_state import Status
 from reports.stats import AVERAGE
@@ -49,7 +50,8 @@ class StudyRow:
         date: day on which its last run finished, "YYYY-MM-DD", "" while none is.
         n_done, n_planned: its finished and its planned runs.
         unfinished: the runs that are not done, in words: "1 failed, 2 missing".
-        seeds: how many its variants were planned with.
+        seeds: fewest and most finished ones of a variant; (0, 0) while none is.
+        n_planned_seeds: how many it was planned with.
         headline: of its verdict.
         verdict: as in `Verdict.outcome`.
         results: its planned contrasts of the average, those that can be estimated.
@@ -67,7 +69,8 @@ class StudyRow:
     n_done: int = 0
     n_planned: int = 0
     unfinished: str = ""
-    seeds: int = 0
+    seeds: tuple[int, int] = (0, 0)
+    n_planned_seeds: int = 0
     headline: str = ""
     verdict: str = "nothing"
     results: tuple[ContrastResult, ...] = ()
@@ -190,7 +193,7 @@ def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
             style=f"words {'problem' if line.problem else line.verdict}",
             hover=line.headline,
         ),
-        Cell(text=f"{line.seeds} \N{MULTIPLICATION SIGN} {line.n_images}", value=line.seeds * line.n_images),
+        _seeds_cell(line),
         Cell(
             text=message("{n} of {all}", n=line.n_done, all=line.n_planned),
             value=line.n_done,
@@ -200,6 +203,14 @@ def _study_cells(line: StudyRow, limit: float) -> tuple[Cell, ...]:
         text_cell(line.budget),
         text_cell(line.data),
     )
+
+
+def _seeds_cell(line: StudyRow) -> Cell:
+    """Finished seeds and test images; below them the planned seeds where more were planned."""
+    low, high = line.seeds
+    seeds = str(high) if low == high else f"{low}\N{EN DASH}{high}"
+    below = (message("{n} seeds planned", n=line.n_planned_seeds),) if high < line.n_planned_seeds else ()
+    return Cell(text=f"{seeds} \N{MULTIPLICATION SIGN} {line.n_images}", value=high * line.n_images, below=below)
 
 
 def _verdict_text(line: StudyRow) -> str:
@@ -234,14 +245,15 @@ def read_study_row(folder: Path, out: Path) -> StudyRow:
         message("{n} {status}", n=status[s], status=s.label) for s in Status if s is not Status.DONE and status[s]
     ]
     study = main_subset(full_study)
-    headline, verdict, n_images, problem = "", "nothing", 0, ""
+    headline, verdict, seeds, n_images, problem = "", "nothing", (0, 0), 0, ""
     results: tuple[ContrastResult, ...] = ()
     try:
         check_comparable(study)
         study_verdict = verdict_of(study)
         headline, verdict = study_verdict.headline, study_verdict.outcome
         results = study_verdict.contrasts.in_column()
-        n_images = study.scores(schema.PSNR).count_scenes_and_images(AVERAGE)[1]
+        scores = study.scores(schema.PSNR)
+        seeds, n_images = finished_seeds(scores), scores.count_scenes_and_images(AVERAGE)[1]
     except ValueError as error:
         problem = " ".join(str(error).split())
     report = folder / schema.REPORT_FILE
@@ -255,7 +267,8 @@ def read_study_row(folder: Path, out: Path) -> StudyRow:
         n_done=status[Status.DONE],
         n_planned=len(full_study.runs),
         unfinished=join_commas(unfinished) if unfinished else "",
-        seeds=len({entry.seed for entry in full_study.entries}),
+        seeds=seeds,
+        n_planned_seeds=len({entry.seed for entry in full_study.entries}),
         headline=headline,
         verdict=verdict,
         results=results,

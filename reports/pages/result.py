@@ -28,7 +28,8 @@ AVERAGES = {
     ),
 }
 _INGREDIENTS = message("Ingredients")
-_INGREDIENT_HEADS = {"order": message("order"), "prompt": message("prompt")}
+_INGREDIENT_HEADS = {"order": message("Order"), "prompt": message("Prompt")}
+_PER_PROMPT = " per prompt"  # what is said of an order that is none: "conv" and "bias" are enough under that head
 _CHECKED = "\N{CHECK MARK}"
 _MAX_NARROW_LENGTH = 4  # characters of a cell that fit a two-column page
 _MAX_ROOMY_COLUMNS = 14  # more are set closer
@@ -97,7 +98,7 @@ def _latex_caption(table: ResultTable) -> str:
     """Caption for a paper; mentions only marks that occur."""
     numbers = [number for row in table.rows for cell in row.cells for number in cell.numbers]
     seeds = {row.seeds_text for row in table.rows if not row.is_input}
-    lines: list[str] = [f"Protocol {table.protocol}, data {table.data}."]
+    lines: list[str] = [f"Protocol {table.protocol}; {table.test_sets}."]
     if len(seeds) == 1:
         lines.append(f"Seeds: {next(iter(seeds))}.")
     if px := "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px)):
@@ -212,7 +213,7 @@ def _table(
     for n, row in enumerate(table.rows):
         cells = [
             _label(row, has_seed_note=not has_seeds and len(n_finished) > 1),
-            *(text_cell(row.ingredients.get(ingredient, "")) for ingredient in ingredients),
+            *(text_cell(_ingredient(row, ingredient)) for ingredient in ingredients),
             *row.cells,
         ]
         cells += [extra_cells[n] for _, extra_cells in non_empty]
@@ -239,13 +240,20 @@ def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[s
     variants = [row for row in table.rows if not row.is_input]
     if 2 * sum(bool(row.ingredients) for row in variants) < len(variants):
         return []
-    values_by_ingredient = {name: {row.ingredients.get(name, "") for row in variants} for name in names}
+    values_by_ingredient = {
+        name: {row.ingredients.get(name, "").removesuffix(_PER_PROMPT) for row in variants} for name in names
+    }
     return [
         name
         for name, values in values_by_ingredient.items()
         if len(values) > (1 if _CHECKED in values else 2 if "" in values else 1)
         and (max_length is None or max(map(len, values)) <= max_length)
     ]
+
+
+def _ingredient(row: ResultRow, name: str) -> str:
+    """How the row's variant has a part of the method, in a narrow cell; "" for not at all."""
+    return row.ingredients.get(name, "").removesuffix(_PER_PROMPT)
 
 
 def _label(row: ResultRow, *, has_seed_note: bool = False) -> Cell:
@@ -272,11 +280,11 @@ def page_caption(table: ResultTable) -> str:
 
 
 def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> str:
-    """Metrics, protocol and data of a table, what is marked, and what the averages are."""
+    """Metrics, protocol and test sets of a table, what is marked, and what the averages are."""
     terms = message(
-        "{metrics} · protocol {protocol} · {data}.",
+        "{metrics} · protocol {protocol} · {sets}.",
         metrics=metric_note(metrics or table.metrics),
         protocol=table.protocol or message("unknown"),
-        data=table.data,
+        sets=table.test_sets,
     )
     return join_sentences([terms, MARKS, *_averages_note(table)])

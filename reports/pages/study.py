@@ -31,7 +31,7 @@ from reports.document import (
 from reports.figures.tsne import LayerSeparation, panel_label
 from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
-from reports.messages import join_sentences, message, stored_text, with_labels
+from reports.messages import join_clauses, join_sentences, message, stored_text, with_labels
 from reports.pages import result, setup
 from reports.pages.chips import chips
 from reports.pages.contrasts import contrasts_by_task, contrasts_table, pairs_table
@@ -47,6 +47,8 @@ FIGURE_PREFIX = "figure-"
 
 SCRIPTS = ("tabs.js", "copy.js", "errors.js", "lens.js", "gallery.js", "scatter.js", "origins.js")
 _FIGURE_TITLES: dict[str, str] = {"feature_maps": message("Feature maps")}  # of built-in figures that studies request
+_CROPS, _CURVES = message("Qualitative results"), message("Training")
+_FEATURES, _ORDERS = message("Features by condition"), message("Channel order by prompt")
 _ENGLISH_FIGURES = message("Text inside figures is English, as in papers; the captions explain it.")
 
 
@@ -62,14 +64,13 @@ class RenderedFigures:
         """Whether there is a figure or a problem to report."""
         return bool(self.pictures.get(section)) or section in self.problems
 
-    def blocks(self, section: str, placeholder: str = "") -> list[Block]:
-        """The section's figures; why they are missing; or `placeholder`."""
+    def blocks(self, section: str) -> list[Block]:
+        """The section's figures, and why some are missing; empty where there are neither."""
         if section in self.problems:
             problem: list[Block] = [Text(text=missing_figure_message(self.problems[section]), style="remark")]
         else:
             problem = []
-        figures = [Figure(picture=picture) for picture in self.pictures.get(section, ())]
-        return [*problem, *figures] or ([Text(text=placeholder, style="quiet")] if placeholder else [])
+        return [*problem, *(Figure(picture=picture) for picture in self.pictures.get(section, ()))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,21 +108,31 @@ class StudyReport:
         """The page."""
         study, figures = self.study, self.figures
         primary = self.measures.section(study.primary)
+        axis, crops, features = self._axis(), self._crops(), self._features()
+        curves = _figure_section("curves", _CURVES, figures)
+        orders = _figure_section("orders", _ORDERS, figures)
+        optional: list[tuple[str, Section | None]] = [
+            (_CROPS, crops),
+            (_CURVES, curves),
+            (_FEATURES, features),
+            (_ORDERS, orders),
+        ]
+        optional += [(self._axis_title, axis)] if study.axis_name else []
         sections = [
             self._summary(),
             self._result(),
             primary.section if primary else None,
-            self._axis(),
+            axis,
             self._subsets(),
             self.reported.section if self.reported else None,
-            self._crops(),
+            crops,
             _figure_section("differences", message("PSNR difference by image"), figures),
-            _figure_section("curves", message("Training"), figures, message("No run has logged its training.")),
+            curves,
             *(measure.section for measure in self.measures.training),
-            self._mechanism(),
+            self._mechanism(features, orders),
             self._problems(),
             setup.unfinished_section(study),
-            self._appendix(),
+            self._appendix([title for title, section in optional if section is None]),
         ]
         provenance = Template(template="origins.html.j2", values={"origins": self.interactive.provenance})
         return Document(
@@ -162,13 +173,15 @@ class StudyReport:
         blocks += [pairs_table(self.study, verdict.pairs)] if verdict.pairs else []
         return Section(name="result", title=message("Result"), blocks=blocks)
 
+    @property
+    def _axis_title(self) -> str:
+        return message("PSNR against {axis}", axis=self.study.axis_name or message("an axis"))
+
     def _axis(self) -> Section | None:
-        name = self.study.axis_name
-        if not name and "axis" not in self.figures.problems:
-            return None
-        title = message("PSNR against {axis}", axis=name or message("an axis"))
-        blocks = self.figures.blocks("axis", message("Fewer than two variants on the axis have finished."))
-        return Section(name="axis", title=title, short=name or message("Axis"), blocks=blocks)
+        """PSNR over the study's axis; None where fewer than two variants on it have finished."""
+        blocks = self.figures.blocks("axis")
+        short = self.study.axis_name or message("Axis")
+        return Section(name="axis", title=self._axis_title, short=short, blocks=blocks) if blocks else None
 
     def _subsets(self) -> Section | None:
         blocks: list[Block] = []
@@ -181,7 +194,8 @@ class StudyReport:
         title, short = message("Other images and protocols"), message("Other images")
         return Section(name="parts", title=title, short=short, blocks=blocks) if blocks else None
 
-    def _crops(self) -> Section:
+    def _crops(self) -> Section | None:
+        """Crops of restored images; None where no finished run has saved any."""
         gallery, problems = self.interactive.gallery, self.interactive.problems
         blocks: list[Block] = []
         if "gallery" in problems:
@@ -193,15 +207,15 @@ class StudyReport:
             file = f"{schema.FIGURES_FOLDER}/{{crops,error_maps}}"
             blocks.append(Text(text=message("For print: {file}.pdf, .svg.", file=file), style="note"))
         else:
-            blocks += self.figures.blocks("crops", message("No finished run has saved crops."))
-        return Section(name="crops", title=message("Qualitative results"), blocks=blocks)
+            blocks += self.figures.blocks("crops")
+        return Section(name="crops", title=_CROPS, blocks=blocks) if blocks else None
 
-    def _mechanism(self) -> Section:
+    def _mechanism(self, features: Section | None, orders: Section | None) -> Section | None:
+        """What was recorded or measured inside the networks; None where nothing was."""
         figures = self.figures
-        orders = message("No finished run has recorded channel orders.")
-        sections = [
-            self._features(),
-            _figure_section("orders", message("Channel order by prompt"), figures, orders),
+        candidates = [
+            features,
+            orders,
             _figure_section("masks", message("Attention and its masks"), figures),
             *(
                 _figure_section(FIGURE_PREFIX + name, _FIGURE_TITLES.get(name, title), figures)
@@ -209,15 +223,18 @@ class StudyReport:
             ),
             *(measure.section for measure in self.measures.others(self.study.primary)),
         ]
+        sections = [section for section in candidates if section is not None]
+        if not sections:
+            return None
         return Section(
             name="mechanism",
             title=message("Inside the network"),
-            blocks=[section for section in sections if section is not None],
+            blocks=sections,
             collapsed_title=message("Features, channel orders, masks and measures"),
         )
 
-    def _features(self) -> Section:
-        """t-SNE with the controls of its separation."""
+    def _features(self) -> Section | None:
+        """t-SNE with the controls of its separation; None where neither was recorded."""
         controls = self.measures.section(SEPARATION)
         blocks: list[Block] = []
         if controls and not self.figures.pictures.get("features"):
@@ -232,23 +249,30 @@ class StudyReport:
             static = [Figure(picture=replace(picture, caption=message("Described above."))) for picture in pictures]
             blocks.append(Collapsible(title=title, blocks=static))
         else:
-            blocks += self.figures.blocks("features", message("No finished run has recorded features."))
+            blocks += self.figures.blocks("features")
         blocks += [*controls.numbered_tables, controls.note_text] if controls else []
         if "scatter" in self.interactive.problems:
             reason = message("The scatter could not be prepared: {reason}", reason=self.interactive.problems["scatter"])
             blocks.append(Text(text=reason, style="remark"))
         blocks += [separation_table(self.study, self.figures.measured)] if self.figures.measured else []
-        return Section(name="features", title=message("Features by condition"), blocks=blocks)
+        return Section(name="features", title=_FEATURES, blocks=blocks) if blocks else None
 
     def _problems(self) -> Section | None:
         blocks = [Text(text=problem, style="remark") for problem in self.measures.problems]
         title = message("Measures not shown")
         return Section(name="measure-problems", title=title, blocks=blocks) if blocks else None
 
-    def _appendix(self) -> Section:
+    def _appendix(self, left_out: Sequence[str]) -> Section:
+        """Setup, runs and commands; `left_out`: titles of sections for which the finished runs hold nothing."""
         study = self.study
         remarks = [Text(text=remark, style="remark") for remark in setup.caveats(study)]
         setup_blocks: list[Block] = [DescriptionList(facts=setup.setup_facts(study)), *remarks]
+        if left_out:
+            text = message(
+                "Left out, since the finished runs do not hold what they show: {sections}.",
+                sections=join_clauses(left_out),
+            )
+            setup_blocks.append(Text(text=text, style="note"))
         setup_blocks.append(Text(text=_ENGLISH_FIGURES, style="note translated"))
         return Section(
             name="appendix",
@@ -318,7 +342,7 @@ def _interval_cell(value: float, interval: tuple[float, float], digits: int) -> 
     return Cell(text=f"{value:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]", value=value)
 
 
-def _figure_section(name: str, title: str, figures: RenderedFigures, placeholder: str = "") -> Section | None:
+def _figure_section(name: str, title: str, figures: RenderedFigures) -> Section | None:
     """A section of figures; None where it would be empty."""
-    blocks = figures.blocks(name, placeholder)
+    blocks = figures.blocks(name)
     return Section(name=name, title=title, blocks=blocks) if blocks else None

@@ -31,6 +31,7 @@ from reports.labels import latex, markdown
 from reports.messages import TransformedText, join_clauses, join_sentences, join_texts, message
 from reports.reported.checks import Flag, cite, flags
 from reports.reported.measured import NOT_PRINTED, MeasuredTable, measured_tables, other_images_warning, source_row
+from reports.reported.paper_layout import number_sources
 from reports.reported.paper_tables import NOT_TRAINED, Setting, find_setting
 from reports.reported.printed import ReportedRow, reported_rows, sources
 from reports.run_folder import read_json
@@ -40,7 +41,6 @@ from reports.study import Study
 MARKS = message("Bold: best of the group. Underlined: second. Ties share the mark.")
 REPORTED_KEY = "reported"
 """The entry of study.json that asks for this table: the name of a setting."""
-
 
 _LATER_TASKS = {
     "blur": message("blur"),
@@ -127,11 +127,13 @@ class ReportedTable:
 
     @property
     def latex(self) -> str:
-        """The tables for a paper; warnings, notes and remarks are comments."""
+        """The tables for a paper, sources by number; warnings, notes and remarks are comments."""
         above = [f"% {latex(warning)}" for warning in self.warnings]
         below = [f"% {latex(note)}" for note in self.notes]
         below += [f"% {number}. {latex(remark)}" for number, remark in enumerate(self.remarks, start=1)]
-        return "\n".join([*above, *map(to_latex, self.tables), *below]) + "\n"
+        named = [message("reported: {source}", source=self.setting.paper_source), message("measured")]
+        tables = [to_latex(number_sources(table, named)) for table in self.tables]
+        return "\n".join([*above, *tables, *below]) + "\n"
 
 
 def requested_setting(study: Study) -> str | None:

@@ -54,6 +54,15 @@ def test_page_is_quiet_and_fits(chromium, report, width, scheme):
         assert EVIL in page.locator("#result tbody th").all_inner_texts()  # as text
 
 
+@pytest.mark.parametrize(("width", "is_column"), [(390, True), (1280, False)])
+def test_a_phone_shows_a_figure_whole(chromium, report, width, is_column):
+    with opened(chromium, report, width=width) as page:
+        box = page.locator(".adapted .paper").first
+        assert box.locator("img").evaluate("image => image.naturalWidth") < 1000 or not is_column
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        assert page.locator(".narrow").first.is_visible() == is_column
+
+
 @pytest.mark.parametrize(
     ("name", "scheme"), [("report.html", "light"), ("report.html", "dark"), ("report.zh.html", "light")]
 )

@@ -39,6 +39,7 @@ def test_scores_are_those_of_an_independent_computation(capsys, model, weights, 
     result = json.loads(out)
     assert result["weights"] == {"file": "dfpir.pth", "sha256": sha256_of(weights), "layout": "released"}
     assert "onehot, a stand-in for CLIP" in result["told"]
+    assert (result["model"], result["label"]) == ("dfpir", "DFPIR")
     assert result["protocol"]["label"] == "suite-v1"
     bundle, prompts = load_embedded(), load_prompts("detailed", "onehot")
     for row in result["means"]:

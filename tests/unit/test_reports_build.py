@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -86,6 +87,24 @@ def test_the_page_fetches_nothing(whole):
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|http://|https://", page)
 
 
+def test_a_label_is_apart_from_the_lines_below_it(whole):
+    """For copies and screen readers, which see no line breaks."""
+    heads = re.findall(r'<th scope="row"[^>]*>(.*?)</th>', whole[1])
+    texts = {re.sub("<[^>]+>", "", head) for head in heads}
+    assert "dfpir_g90 = dfpir_g95" in texts
+
+
+def test_a_phone_is_shown_the_form_for_one_column(whole):
+    """Where a figure has one; other figures have a single image."""
+    tags = parsed(whole[1])
+    sources = [attributes for tag, attributes in tags if tag == "source"]
+    assert len(sources) == len([tag for tag, _ in tags if tag == "picture"]) == 2  # planned contrasts and the axis
+    for name, attributes in zip(("forest", "axis_gamma"), sources, strict=True):
+        assert attributes["media"] == "(max-width: 37.5rem)"
+        content = base64.b64decode((attributes["srcset"] or "").removeprefix("data:image/png;base64,"))
+        assert content == (whole[0] / "figures" / f"{name}_column.png").read_bytes()
+
+
 def test_names_from_outside_are_escaped(whole):
     folder, page = whole
     assert EVIL not in page
@@ -114,6 +133,31 @@ def test_the_page_says_what_a_reader_must_know(whole):
     assert re.search(r"(of|any of the) 2 planned contrasts", page)
     assert "All 3 pairwise differences (exploratory)" in page
     assert "python -m ablations.run gamma_sweep" in page
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_sections_without_content_are_named_in_one_line(tmp_path, monkeypatch):
+    """Runs without crops, probes or a training log; a figure that fails keeps its section."""
+    folder = write_runs(tmp_path, FakeStudy(effect_db={"a": 0.1, "b": 0.0}, seeds=(0,), pictures=False))
+    for log in tmp_path.glob("*/train.jsonl"):
+        log.unlink()
+        (log.parent / "DONE.json").write_text(json.dumps({"finished_at": "2026-01-01", "files": {}}))
+    page = build_report([folder], tmp_path / "out").read_text()
+    for name in ("crops", "curves", "features", "orders", "mechanism"):
+        assert f'id="{name}"' not in page
+        assert f'href="#{name}"' not in page
+    titles = "Qualitative results; Training; Features by condition; Channel order by prompt."
+    assert f"Left out, since the finished runs do not hold what they show: {titles}" in page
+    assert not re.search("No (finished )?run has", page)
+    monkeypatch.setattr("reports.figures.curves.draw", fail_to_draw)
+    page = build_report([folder], tmp_path / "out").read_text()
+    assert 'id="curves"' in page
+    assert "no such colour" in page
+
+
+def fail_to_draw(*_):
+    """Stand in for a figure with an error."""
+    raise ValueError("no such colour")
 
 
 @pytest.mark.usefixtures("blank_figures")

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 
 from reports import extremes
 from reports.build import start_figures
-from reports.figures import axis, crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
+from reports.figures import axis, crops, differences, errors, forest, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
 from reports.measures.prompts import summarize
 from reports.measures.sections import MeasureResults
@@ -57,6 +57,22 @@ def test_figures_leave_matplotlib_as_it_was(tmp_path):
     assert drawn.problems == {}
     assert mpl.rcParams == before
     assert tsne.layer_separations(study) == []
+
+
+def test_one_seed_is_dashed_in_the_forest(tmp_path):
+    """A row of one seed can't be taken for a tested one: its interval is thin and dashed, and the caption says so."""
+    effects = {"dfpir_g90": 1.0, "dfpir_g50": 1.0, "dfpir_g100": 0.0}
+    write_runs(tmp_path, gamma_study(effect_db=effects, failed=(("dfpir_g50", 1),), aliases={}, pictures=False))
+    loaded = load([tmp_path])
+    contrasts = verdict_of(loaded).contrasts
+    n_seeds = {t.contrast.name: t.estimate.n_seeds for t in contrasts.in_column()}
+    assert n_seeds == {"dfpir_g90": 2, "dfpir_g50": 1}
+    ax = style.new_figure(3, 3).subplots()
+    for y, tested in enumerate(contrasts.in_column()):
+        forest._draw_interval(ax, y, tested)
+    dashes = [lines.get_linestyle()[0][1] is not None for lines in ax.collections]
+    assert dashes == [n == 1 for n in n_seeds.values()]
+    assert "Dashed: one seed, not tested" in forest.draw(contrasts, tmp_path / "figures").caption
 
 
 def test_print_fonts_are_used_that_matplotlib_has_not_listed(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from reports.guess_costs import (
     summarize_guesses,
 )
 from reports.pages.evaluation import confusion_table as matrix_table
-from reports.pages.evaluation import evaluation_document
+from reports.pages.evaluation import evaluation_document, scores_table
 
 CONDITIONS = ("noise-15", "noise-25", "rain", "haze")
 
@@ -155,6 +155,34 @@ def test_the_page_escapes_and_fetches_nothing():
     assert page.count("tenths-10") >= 4
     without = to_html(evaluation_document(evaluation(None)))
     assert "Confusion" not in without
+
+
+def test_scores_are_labelled_and_averaged():
+    by_condition = {"noise-25": (30.0, 0.9), "rain": (20.0, 0.7)}
+    fixed = {"dataset": "set", "part": "all", "images": 3, "input_psnr_db": 10.0, "input_ssim": 0.5}
+    means = [{**fixed, "condition": c, "psnr_db": psnr, "ssim": ssim} for c, (psnr, ssim) in by_condition.items()]
+    seen = {**means[1], "part": "in the training set", "psnr_db": 40.0}
+    changes = {"model": "classical", "label": "Classical filters", "told": "the condition"}
+    content = {**evaluation(None), **changes, "means": [*means, seen]}
+    table = scores_table(content)
+    assert [column.head for column in table.columns[1:4]] == ["Set", "Subset", "Images"]
+    assert [cell.text for cell in table.rows[-1].cells] == [
+        "Average",
+        "",
+        "",
+        "6",
+        "25.00",
+        "10.00",
+        "0.8000",
+        "0.5000",
+    ]
+    assert table.rows[-1].is_fixed
+    assert len(scores_table({**content, "means": means[:1]}).rows) == 1, "nothing to average"
+    twice = [*means, {**means[0], "dataset": "another"}]
+    assert len(scores_table({**content, "means": twice}).rows) == 3, "a condition on two sets would count twice"
+    page = to_html(evaluation_document(content))
+    assert "<h1>Classical filters evaluated</h1>" in page
+    assert "<dd>told the true degradation and its strength</dd>" in page
 
 
 def test_bad_folders_are_one_line(tmp_path, capsys):

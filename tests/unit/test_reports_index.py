@@ -7,6 +7,7 @@ import pytest
 
 from reports import schema
 from reports.__main__ import main
+from reports.document import Interval
 from reports.pages.index import build_index, read_study_row
 from tests.support.fake_runs import FakeStudy, gamma_study, write_runs
 
@@ -89,5 +90,28 @@ def test_a_verdict_is_a_few_words_beside_the_seeds_and_images(root):
     n_differing = sum(result.differs for result in line.results)
     assert 0 < n_differing < len(line.results)
     assert f"{n_differing} of {len(line.results)} contrasts significant" in page
-    assert f">2 \N{MULTIPLICATION SIGN} {line.n_images}<" in page
+    assert f">1\N{EN DASH}2 \N{MULTIPLICATION SIGN} {line.n_images}<" in page
     assert line.n_images > 1
+
+
+def test_seeds_are_those_that_finished(tmp_path):
+    """Three seeds are planned; one variant has two of them, the other one."""
+    plan = FakeStudy(
+        effect_db={"a": 0.0, "b": 0.1}, seeds=(0, 1, 2), not_run=(("a", 2), ("b", 1), ("b", 2)), pictures=False
+    )
+    folder = write_runs(tmp_path, plan)
+    line = read_study_row(folder, tmp_path)
+    assert (line.seeds, line.n_planned_seeds) == ((1, 2), 3)
+    page = build_index(tmp_path).read_text(encoding="utf-8")
+    assert f">1\N{EN DASH}2 \N{MULTIPLICATION SIGN} {line.n_images} <" in page
+    assert "3 seeds planned" in page
+
+
+def test_bars_have_a_scale(root):
+    """The largest of 1, 2 or 5 times a power of ten within the limit, both ways."""
+    bars = {limit: Interval(value=0.1, low=0.0, high=0.2, limit=limit).ticks for limit in (4.36, 0.2, 1.0)}
+    assert bars[4.36] == ((28, "\N{MINUS SIGN}2"), (50, "0"), (72, "+2"))
+    assert [label for _, label in bars[0.2]] == ["\N{MINUS SIGN}0.2", "0", "+0.2"]
+    assert [label for _, label in bars[1.0]] == ["\N{MINUS SIGN}1", "0", "+1"]
+    page = build_index(root).read_text(encoding="utf-8")
+    assert re.search(r'<text x="50" y="23">0</text><text x="\d+" y="23">\+[\d.]+</text>', page)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from reports.build import build_report
 from reports.document import Cell, Column, Number, Row, Table, text_cell, text_column
 from reports.document.latex import to_latex
+from reports.load import load
+from reports.reported.table import reported_table
 from tests.support.blank import blank_figures
 from tests.support.fake_runs import gamma_study, write_runs
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
 EVIL = "[50%]_{x}\\input{/etc/hostname} 中文 #$&~^"
 PAGE = r"""\documentclass[10pt,twocolumn]{article}
 \usepackage[T1]{fontenc}
@@ -28,8 +32,8 @@ PAGE = r"""\documentclass[10pt,twocolumn]{article}
 
 
 @pytest.fixture(scope="module")
-def code(tmp_path_factory):
-    """table.tex of a study with names that LaTeX would stumble over, seven conditions, a failed run and an alias."""
+def folder(tmp_path_factory):
+    """A study with names that LaTeX would stumble over, seven conditions, a failed run and an alias, and its report."""
     study = gamma_study(
         effect_db={"*starred": 0.1, EVIL.replace("/", "-"): 0.05, "dfpir_g90": 0.2, "dfpir_g100": 0.0},
         failed=(("*starred", 1),),
@@ -39,6 +43,12 @@ def code(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         blank_figures(patch)
         build_report([folder])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def code(folder):
+    """Its table.tex."""
     return (folder / "table.tex").read_text(encoding="utf-8")
 
 
@@ -97,15 +107,45 @@ def test_cells_and_headings():
     assert r"x & \textbf{1.0} / \underline{0.5} & 1 $\leq$ 2 {[}0, 3] \\" in code
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine (apt: texlive-latex-base)")
-def test_it_fits_a_two_column_page(code, tmp_path):
-    """The seven columns of five tasks with two averages; a name of forty characters would make any table too wide."""
-    code = "\n".join(line for line in code.splitlines() if "hostname" not in line)
-    (tmp_path / "paper.tex").write_text(PAGE % code, encoding="utf-8")
+STYLE_FILES = ("booktabs.sty", "amssymb.sty", "geometry.sty")
+
+
+def missing_latex() -> str:
+    """What this machine lacks of LaTeX; "" for nothing."""
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return "pdflatex (apt: texlive-latex-base)"
+    found = subprocess.run(["kpsewhich", *STYLE_FILES], capture_output=True, text=True, check=False).stdout
+    return ", ".join(name for name in STYLE_FILES if f"/{name}" not in found)
+
+
+needs_latex = pytest.mark.skipif(bool(missing_latex()), reason=f"missing here: {missing_latex()}")
+
+
+def check_width(code: str, folder: Path) -> None:
+    """Compile the tables on a page of two columns; a name of forty characters would make any table too wide."""
+    lines = [line for line in code.splitlines() if "hostname" not in line and "alert(1)" not in line]
+    (folder / "paper.tex").write_text(PAGE % "\n".join(lines), encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, errors="replace",
+        cwd=folder, capture_output=True, text=True, timeout=120, errors="replace",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert "Overfull" not in done.stdout
-    assert (tmp_path / "paper.pdf").stat().st_size > 10_000
+    assert (folder / "paper.pdf").stat().st_size > 10_000
+
+
+@needs_latex
+def test_it_fits_a_two_column_page(code, tmp_path):
+    """The seven columns of five tasks with two averages."""
+    check_width(code, tmp_path)
+
+
+@needs_latex
+@pytest.mark.parametrize("setting", ["3-task", "5-task"])
+def test_reported_numbers_fit_a_two_column_page(setting, folder, tmp_path):
+    check_width(reported_table(load([folder]), setting).latex, tmp_path)
+
+
+@needs_latex
+def test_reported_and_measured_numbers_fit_a_two_column_page(tmp_path):
+    check_width((GOLDEN / "reported_3_task.tex").read_text(encoding="utf-8"), tmp_path)

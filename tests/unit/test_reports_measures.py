@@ -70,6 +70,16 @@ def test_a_prompt_that_does_nothing_is_said_to():
     assert prompts.sentences(found) == ["No prompt changes the PSNR of m by 0.005 dB on any condition."]
 
 
+def test_networks_without_a_prompt_have_no_row():
+    told, blind = wrong_prompts(1.0), wrong_prompts(0.0).assign(variant="blind")
+    table = prompts.make_table(prompts.summarize(pd.concat([told, blind], ignore_index=True)))
+    assert [row.cells[0].text for row in table.rows] == ["m"]
+    assert "Networks without a prompt, which no prompt changes by 0.005 dB, are left out." in table.caption
+    alone = prompts.make_table(prompts.summarize(told))
+    assert len(alone.rows) == 1
+    assert "left out" not in alone.caption
+
+
 def test_a_loss_within_its_interval_is_no_loss():
     table = wrong_prompts(0.0)
     wrong = table["prompt"] != table["condition"]

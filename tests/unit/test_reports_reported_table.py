@@ -191,6 +191,20 @@ def test_names_are_escaped():
             assert line.replace(r"\&", "").count("&") == 7
 
 
+def test_a_paper_lists_sources_by_number():
+    """The first table's heading names the source of its own rows; other rows refer to the caption's list."""
+    first, others = on_field_sets().latex.split(r"\begin{table*}")[1:]
+    row = next(line for line in first.splitlines() if line.startswith("AirNet"))
+    assert row.endswith(r"31.20 / 0.910 &  \\")
+    caption = next(line for line in others.splitlines() if line.startswith(r"\caption"))
+    assert "{[}2] PromptIR repo image; {[}3] InstructIR paper Table 3;" in caption
+    assert "reported:" not in caption
+    row = next(line for line in others.splitlines() if line.startswith("PromptIR"))
+    assert row.endswith(r"& {[}2] \\")
+    alone = reported_table(measured_study(data="embedded"), "5-task").latex
+    assert "Ref." not in alone.split(r"\begin{table*}")[1]
+
+
 def _with_reported(root: Path, setting: str) -> Path:
     folder = write_runs(root, FakeStudy(effect_db={"dfpir": 0.1, EVIL: 0.0}, seeds=(0,), pictures=False))
     plan = json.loads((folder / schema.STUDY_FILE).read_text())

@@ -244,6 +244,10 @@ def test_ingredients_in_which_variants_differ_are_columns_and_sort_and_lead_back
     both = metric_table(build_table(replace(study(), ingredients=parts)), table.metrics[0])
     assert [c.head for c in both.columns[1:3]] == ["A", "B"], "two ways to have it"
     assert "long words" not in both.latex
+    orders = {"restormer": {"order": ""}, "dfpir_g90": {"order": "bias per prompt"}, "dfpir_g50": {"order": "prompt"}}
+    short = metric_table(build_table(replace(study(), ingredients=orders)), table.metrics[0])
+    assert short.columns[1].head == "Order"
+    assert {row.cells[1].text for row in short.rows} == {"", "bias", "prompt"}
     assert r"\checkmark" in both.latex
 
 

@@ -27,6 +27,7 @@ from ablations.harness.evaluating.result_cache import (
 from ablations.harness.evaluating.scoring import SkippedImage, score_pretrained
 from ablations.harness.malloc import keep_freed_memory
 from ablations.harness.provenance import environment
+from ablations.models import model_label
 from datasets.protocols import Protocol, get_protocol
 from datasets.score import Mean, compute_means
 from datasets.sources.embedded import load_embedded
@@ -254,6 +255,7 @@ def _result_header(pretrained: PretrainedModel, data: TestSets, options: Evaluat
     return {
         "schema": 1,
         "model": pretrained.name,
+        "label": model_label(pretrained.name),
         "config": dict(pretrained.config),
         "weights": {"file": pretrained.weights, "sha256": pretrained.sha256, "layout": pretrained.layout}
         | ({"taken": pretrained.weights_note} if pretrained.weights_note else {}),
