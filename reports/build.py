@@ -80,7 +80,9 @@ def build_report(
         reported=None if setting is None else reported_table(full_study, setting),
         learning=learning,
         plateau=[with_labels(sentence, study.labels_in_text) for sentence in convergence_sentences(learning)],
-        below_classical=[with_labels(sentence, study.labels_in_text) for sentence in below_classical_sentences(study)],
+        below_classical=[
+            with_labels(sentence, study.labels_in_text) for sentence in below_classical_sentences(study, learning)
+        ],
     )
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     _write_tables(report, out)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from reports.convergence import NOT_LEARNED, STILL_IMPROVING, TaskConvergence
 from reports.formatting import format_signed, list_names
 from reports.labels import task_label
-from reports.messages import join_and, message, ngettext
+from reports.messages import join_and, join_sentences, message, ngettext
 from reports.stats import AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Study
 
@@ -55,34 +57,84 @@ def input_gain_sentences(scores: Scores) -> list[str]:
     return [*lines, *_identity_sentences(list(identity)), *_harmed_sentences(harmed)]
 
 
-def variants_below_classical(study: Study) -> dict[str, str]:
-    """Trained variant -> the best method without training that is better on the average over the columns, if any.
+@dataclass(frozen=True, kw_only=True)
+class Surpassed:
+    """A trained variant whose mean is below that of a method without training.
 
-    A network below a method without training is undertrained and shows little about its architecture.
+    Attributes:
+        reference: the best method without training, by the average over the columns.
+        is_significant: whether the unadjusted interval of the pair excludes zero, with more than one seed of both.
     """
+
+    reference: str
+    is_significant: bool
+
+
+def variants_below_classical(study: Study) -> dict[str, Surpassed]:
+    """Trained variants whose average over the columns is below that of the best method without training, if any."""
     metric = study.metrics[0]
-    average = metric.sign * means(study.scores(metric.name))[AVERAGE].drop(index="input")
-    untrained = [v for v in average.dropna().index if _is_classical(study, str(v))]
+    average = metric.sign * means(study.scores(metric.name))[AVERAGE].drop(index="input").dropna()
+    untrained = [str(v) for v in average.index if _is_classical(study, str(v))]
     if not untrained:
         return {}
     best = max(untrained, key=lambda v: average[v])
-    return {str(v): str(best) for v in average.index if v not in untrained and average[v] < average[best]}
+    surpassed = {}
+    for variant in map(str, average.index):
+        if variant not in untrained and average[variant] < average[best]:
+            gap = study.analysis(metric.name).difference(variant, best)
+            surpassed[variant] = Surpassed(reference=best, is_significant=gap.n_seeds > 1 and gap.excludes_zero)
+    return surpassed
 
 
-def below_classical_sentences(study: Study) -> list[str]:
-    """One sentence on trained variants below a method without training; none where there is no such variant."""
+def below_classical_sentences(study: Study, learning: Sequence[TaskConvergence] = ()) -> list[str]:
+    """Sentences on trained variants below a method without training; none where there is no such variant.
+
+    Args:
+        study: whose variants.
+        learning: whether each variant was trained past the plateau on each task.
+    """
     below = variants_below_classical(study)
     if not below:
         return []
-    best = next(iter(below.values()))
-    return [
-        message(
-            "Below {reference}, a method without training, in the average over the columns: {names}. They are "
-            "undertrained, so little can be concluded about their architectures.",
-            reference=best,
-            names=join_and(list(below)),
+    reference = next(iter(below.values())).reference
+    significant = [v for v, surpassed in below.items() if surpassed.is_significant]
+    in_the_mean = [v for v in below if v not in significant]
+    lines: list[str] = []
+    if significant:
+        lines.append(
+            message(
+                "Significantly below {reference}, a reference without training that is told the degradation and its "
+                "level, in the average over the columns (unadjusted interval of the pair): {names}.",
+                reference=reference,
+                names=join_and(significant),
+            )
         )
-    ]
+        lines += _plateau_sentences(significant, learning)
+    if in_the_mean and significant:
+        lines.append(message("Below it in the mean, not significantly: {names}.", names=join_and(in_the_mean)))
+    elif in_the_mean:
+        lines.append(
+            message(
+                "Below {reference}, a reference without training that is told the degradation and its level, in the "
+                "mean, not significantly: {names}.",
+                reference=reference,
+                names=join_and(in_the_mean),
+            )
+        )
+    return [join_sentences(lines)]
+
+
+def _plateau_sentences(variants: Sequence[str], learning: Sequence[TaskConvergence]) -> list[str]:
+    """What the plateau test says of these variants; nothing of those without curves."""
+    tests = {v: [task for task in learning if task.variant == v] for v in variants}
+    past = [v for v, tasks in tests.items() if tasks and all(task.is_past_plateau for task in tasks)]
+    failing = [v for v, tasks in tests.items() if any(t.status in (NOT_LEARNED, STILL_IMPROVING) for t in tasks)]
+    lines: list[str] = []
+    if past:
+        lines.append(message("Past the plateau on every task: {names}.", names=join_and(past)))
+    if failing:
+        lines.append(message("Not past the plateau on every task: {names}.", names=join_and(failing)))
+    return lines
 
 
 def _is_classical(study: Study, variant: str) -> bool:

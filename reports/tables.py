@@ -41,6 +41,7 @@ class ResultRow:
         ingredients: parts of the model, from study.json.
         sizes: trained parameters, parameters and multiply-adds; empty where unknown.
         surpassed_by: label of a better method without training, by the average over columns, if any.
+        is_significantly_surpassed: whether that difference is significant, or one of the means alone.
         macs_px: side of the square image on which multiply-adds were counted, in pixels.
     """
 
@@ -53,6 +54,7 @@ class ResultRow:
     sizes: tuple[Cell, Cell, Cell] = (Cell(), Cell(), Cell())
     macs_px: str = ""
     surpassed_by: str = ""
+    is_significantly_surpassed: bool = False
     is_input: bool = False
 
     @property
@@ -112,7 +114,8 @@ def build_table(study: Study) -> ResultTable:
                 cells=_with_spread(cells, variant, columns, study, scores),
                 n_seeds=_seed_count(study, variant),
                 aliases=tuple(study.label(e.variant) for e in study.aliases.get(variant, ())),
-                surpassed_by=study.label(surpassed[variant]) if variant in surpassed else "",
+                surpassed_by=study.label(surpassed[variant].reference) if variant in surpassed else "",
+                is_significantly_surpassed=variant in surpassed and surpassed[variant].is_significant,
                 ingredients=study.ingredients.get(variant, {}),
                 sizes=(
                     _size_cell(model.get("params_trained")),

@@ -87,7 +87,7 @@ class StudyReport:
         interactive: its interactive parts.
         learning: whether each variant was trained past the plateau on each task.
         plateau: sentences on it.
-        below_classical: sentences on networks below a method without training.
+        below_classical: sentences on trained variants below a method without training.
     """
 
     study: Study
