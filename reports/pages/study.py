@@ -88,6 +88,7 @@ class StudyReport:
         learning: whether each variant was trained past the plateau on each task.
         plateau: sentences on it.
         below_classical: sentences on trained variants below a method without training.
+        loss_rises: sentences on runs whose training loss rose.
     """
 
     study: Study
@@ -101,6 +102,7 @@ class StudyReport:
     learning: Sequence[TaskConvergence] = ()
     plateau: Sequence[str] = ()
     below_classical: Sequence[str] = ()
+    loss_rises: Sequence[str] = ()
 
     @property
     def document(self) -> Document:
@@ -116,7 +118,7 @@ class StudyReport:
             self.reported.section if self.reported else None,
             self._crops(),
             _figure_section("differences", message("PSNR difference by image"), figures),
-            _figure_section("curves", message("Training"), figures, message("No run has logged its training.")),
+            self._training(),
             *(measure.section for measure in self.measures.training),
             self._mechanism(),
             self._problems(),
@@ -145,7 +147,7 @@ class StudyReport:
             *self.figures.blocks("forest"),
         ]
         findings = [with_labels(sentence, study.labels_in_text) for sentence in verdict.sentences]
-        details = [*self.plateau, *findings]
+        details = [*self.plateau, *self.loss_rises, *findings]
         if details:
             title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")
@@ -195,6 +197,11 @@ class StudyReport:
         else:
             blocks += self.figures.blocks("crops", message("No finished run has saved crops."))
         return Section(name="crops", title=message("Qualitative results"), blocks=blocks)
+
+    def _training(self) -> Section:
+        blocks = [Text(text=sentence) for sentence in self.loss_rises]
+        curves = self.figures.blocks("curves", message("No run has logged its training."))
+        return Section(name="curves", title=message("Training"), blocks=[*blocks, *curves])
 
     def _mechanism(self) -> Section:
         figures = self.figures
