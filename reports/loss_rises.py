@@ -51,14 +51,14 @@ def find_loss_rises(losses: Mapping[tuple[str, int], pd.Series]) -> tuple[LossRi
     Args:
         losses: (variant, seed) -> logged losses, indexed by step in ascending order.
     """
-    ratios = pd.DataFrame({key: _ratios(loss) for key, loss in losses.items() if (loss > 0).all()})
+    runs = [key for key, loss in losses.items() if (loss > 0).all()]
+    ratios = pd.DataFrame({n: _ratios(losses[key]) for n, key in enumerate(runs)})
     rises = []
-    for key in ratios.columns:
-        others = ratios.drop(columns=[key]).median(axis=1).fillna(1.0).clip(lower=1.0)
-        rise = (ratios[key] / others).dropna()
+    for n, (variant, seed) in enumerate(runs):
+        expected = ratios.drop(columns=n).median(axis=1).fillna(1.0).clip(lower=1.0)
+        rise = (ratios[n] / expected).dropna()
         if len(rise) and rise.max() > MAX_RISE:
-            variant, seed = key
-            step = int(rise.idxmax())
+            step = int(rise.index[int(rise.to_numpy().argmax())])
             rises.append(LossRise(variant=variant, seed=seed, step=step, ratio=float(rise.max())))
     return tuple(rises)
 
