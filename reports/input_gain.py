@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.convergence import NOT_LEARNED, STILL_IMPROVING, TaskConvergence
+from reports.convergence import LEARNED_DB, NOT_LEARNED, STILL_IMPROVING, TaskConvergence
 from reports.formatting import format_signed, list_names
 from reports.labels import task_label
 from reports.messages import join_and, join_sentences, message, ngettext
@@ -27,11 +27,16 @@ def input_gain_sentences(scores: Scores) -> list[str]:
     by_task = {task: [g for (_, t), g in gains.items() if t == task] for task in tasks}
     untouched = [t for t in tasks if all(abs(g) < IDENTITY_GAIN_DB for g in by_task[t])]
     unrestored = [t for t in tasks if t not in untouched and all(g < IDENTITY_GAIN_DB for g in by_task[t])]
-    restored = [t for t in tasks if all(g >= IDENTITY_GAIN_DB for g in by_task[t])]
+    restored = [t for t in tasks if all(g >= LEARNED_DB for g in by_task[t])]
     lines: list[str] = []
     if restored:
         lines.append(
-            message("Every variant is better than its input on {conditions}.", conditions=_list_tasks(restored))
+            message(
+                "Every variant is better than its input by {metric}, by at least {learned:g} dB, on {conditions}.",
+                metric=scores.kind.label,
+                learned=LEARNED_DB,
+                conditions=_list_tasks(restored),
+            )
         )
     if untouched:
         lines.append(
@@ -53,8 +58,9 @@ def input_gain_sentences(scores: Scores) -> list[str]:
             )
         )
     identity = {key: g for key, g in gains.items() if abs(g) < IDENTITY_GAIN_DB and key[1] not in untouched}
+    small = sorted((g, key) for key, g in gains.items() if IDENTITY_GAIN_DB <= g < LEARNED_DB)
     harmed = sorted((g, key) for key, g in gains.items() if g <= -IDENTITY_GAIN_DB)
-    return [*lines, *_identity_sentences(list(identity)), *_harmed_sentences(harmed)]
+    return [*lines, *_small_gain_sentences(small), *_identity_sentences(list(identity)), *_harmed_sentences(harmed)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,16 +156,27 @@ def _identity_sentences(cells: list[tuple[str, str]]) -> list[str]:
     return [message("Output equals the input (gain within {gain:g} dB): {runs}.", gain=IDENTITY_GAIN_DB, runs=runs)]
 
 
+def _small_gain_sentences(cells: list[tuple[float, tuple[str, str]]]) -> list[str]:
+    if not cells:
+        return []
+    runs = list_names(_with_changes(cells), _MAX_LISTED)
+    return [message("Better than its input by less than {learned:g} dB: {runs}.", learned=LEARNED_DB, runs=runs)]
+
+
 def _harmed_sentences(cells: list[tuple[float, tuple[str, str]]]) -> list[str]:
     if not cells:
         return []
-    names = [
+    return [message("Worse than its input: {runs}.", runs=list_names(_with_changes(cells), _MAX_LISTED))]
+
+
+def _with_changes(cells: list[tuple[float, tuple[str, str]]]) -> list[str]:
+    """Each (gain in dB, (variant, task)): "NAFNet on haze (+0.13 dB)"."""
+    return [
         message(
             "{variant} on {condition} ({change} dB)", variant=v, condition=task_label(task), change=format_signed(g)
         )
         for g, (v, task) in cells
     ]
-    return [message("Worse than its input: {runs}.", runs=list_names(names, _MAX_LISTED))]
 
 
 def task_gains(scores: Scores) -> Mapping[tuple[str, str], float]:
