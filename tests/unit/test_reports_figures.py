@@ -143,6 +143,22 @@ def test_differences_are_paired_and_sorted(tmp_path):
     assert extremes.variants_with_figure(featured, analysis) == ["restormer"]
 
 
+@pytest.mark.parametrize(
+    ("gain_db", "said"),
+    [
+        (0.4, "No crops: both models' crops were kept of no image that differs by 0.05 dB."),
+        (0.01, "No crops: no image differs by 0.05 dB."),
+    ],
+)
+def test_differences_say_why_they_have_no_crops(tmp_path, gain_db, said):
+    fake = FakeStudy(
+        effect_db={"dfpir_g90": gain_db, "dfpir_g100": 0.0}, seed_sd_db=0.0, noise_sd_db=0.0, pictures=False
+    )
+    study = load([write_runs(tmp_path, fake)])
+    (picture,) = differences.draw(study, study.analysis("psnr"), tmp_path / "figures")
+    assert picture.caption.endswith(said)
+
+
 def test_without_a_reference_there_are_no_differences(tmp_path):
     write_runs(tmp_path, FakeStudy(effect_db={"a": 0.0, "b": 0.1}, seeds=(0,), pictures=False))
     study = load([tmp_path])
