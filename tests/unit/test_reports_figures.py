@@ -155,7 +155,7 @@ def test_differences_say_why_they_have_no_crops(tmp_path, gain_db, said):
         effect_db={"dfpir_g90": gain_db, "dfpir_g100": 0.0}, seed_sd_db=0.0, noise_sd_db=0.0, pictures=False
     )
     study = load([write_runs(tmp_path, fake)])
-    (picture,) = differences.draw(study, study.analysis("psnr"), tmp_path / "figures")
+    (picture,) = differences.draw(study, study.analysis(schema.PSNR), tmp_path / "figures")
     assert picture.caption.endswith(said)
 
 
