@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports.messages import message
 from reports.study import Study
+from reports.image_sets import image_set_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,11 @@ def other_subsets(study: Study) -> list[Subset]:
         mask_of_set = is_planned & _row_mask(study, ~is_default & (study.test_settings["dataset"] == name))
         note = message("Not part of the table above.")
         subsets.append(
-            Subset(title=message("Test set {name}", name=name), note=note, study=_select_rows(study, mask_of_set))
+            Subset(
+                title=message("Test set {name}", name=image_set_label(str(name))),
+                note=note,
+                study=_select_rows(study, mask_of_set),
+            )
         )
     planned_protocols = set(main.test_settings["protocol"])
     for label in study.test_settings["protocol"].unique():

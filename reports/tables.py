@@ -19,6 +19,7 @@ from reports.own_settings import tiled_variants
 from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Study
+from reports.image_sets import describe_image_sets
 
 _STATUS_TEXT = {
     Status.RUNNING: message("unfinished"),
@@ -75,7 +76,7 @@ class ResultTable:
         rows: the degraded input first, then the variants in the study's order.
         notes: lines below the table: other names of a model.
         protocol: name of the evaluation protocol.
-        data: name of the data.
+        test_sets: what the columns are measured on, see `reports.image_sets`.
         metrics: of a cell's numbers, in this order.
     """
 
@@ -83,7 +84,7 @@ class ResultTable:
     rows: tuple[ResultRow, ...]
     notes: tuple[str, ...]
     protocol: str
-    data: str
+    test_sets: str
     metrics: tuple[schema.Metric, ...] = schema.METRICS
 
     def without_model_columns(self) -> ResultTable:
@@ -130,7 +131,7 @@ def build_table(study: Study) -> ResultTable:
         rows=tuple(_with_ranks(rows, columns, study)),
         notes=_notes(study),
         protocol=", ".join(sorted(study.test_settings["protocol"].unique())),
-        data=str(study.data.get("name", "")),
+        test_sets=describe_image_sets(study, first.conditions),
         metrics=study.metrics,
     )
 

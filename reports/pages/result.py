@@ -97,7 +97,7 @@ def _latex_caption(table: ResultTable) -> str:
     """Caption for a paper; mentions only marks that occur."""
     numbers = [number for row in table.rows for cell in row.cells for number in cell.numbers]
     seeds = {row.seeds_text for row in table.rows if not row.is_input}
-    lines: list[str] = [f"Protocol {table.protocol}, data {table.data}."]
+    lines: list[str] = [f"Protocol {table.protocol}; {table.test_sets}."]
     if len(seeds) == 1:
         lines.append(f"Seeds: {next(iter(seeds))}.")
     if px := "/".join(dict.fromkeys(row.macs_px for row in table.rows if row.macs_px)):
@@ -275,11 +275,11 @@ def page_caption(table: ResultTable) -> str:
 
 
 def table_caption(table: ResultTable, metrics: Sequence[schema.Metric] = ()) -> str:
-    """Metrics, protocol and data of a table, what is marked, and what the averages are."""
+    """Metrics, protocol and test sets of a table, what is marked, and what the averages are."""
     terms = message(
-        "{metrics} · protocol {protocol} · {data}.",
+        "{metrics} · protocol {protocol} · {sets}.",
         metrics=metric_note(metrics or table.metrics),
         protocol=table.protocol or message("unknown"),
-        data=table.data,
+        sets=table.test_sets,
     )
     return join_sentences([terms, MARKS, *_averages_note(table)])

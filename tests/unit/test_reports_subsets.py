@@ -64,14 +64,14 @@ def test_everything_else_has_a_table_of_its_own(run):
     assert list(parts) == [
         "Test images in the training set",
         "Test images not in the training set",
-        "Test set urban100",
+        "Test set Urban100",
         "Protocol restormer-v1",
     ]
     seen, unseen = (parts[f"Test images {word} the training set"] for word in ("in", "not in"))
     assert set(seen["condition"]) == set(unseen["condition"]) == {"rain"}  # noise has no image seen: nothing to compare
     assert seen["image"].nunique() == 3
     assert unseen["image"].nunique() == 1
-    assert set(parts["Test set urban100"]["protocol"]) == {"allinone-v1"}
+    assert set(parts["Test set Urban100"]["protocol"]) == {"allinone-v1"}
     assert set(parts["Protocol restormer-v1"]["dataset"]) == {"cbsd68", "rain100l-test"}
 
 
@@ -79,9 +79,21 @@ def test_everything_else_has_a_table_of_its_own(run):
 def test_the_page_and_the_tables_show_them(run, tmp_path):
     page = build_report([run], tmp_path / "out").read_text(encoding="utf-8")
     markdown = (tmp_path / "out" / schema.TABLE_MD_FILE).read_text(encoding="utf-8")
-    for title in ("Test images in the training set", "Test set urban100", "Protocol restormer-v1"):
+    for title in ("Test images in the training set", "Test set Urban100", "Protocol restormer-v1"):
         assert title in page
         assert f"## {title}" in markdown
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_captions_name_the_test_sets_and_not_the_data(run, tmp_path):
+    """The run's data are called "paper"; noise was tested on CBSD68, rain on Rain100L."""
+    page = build_report([run], tmp_path / "out").read_text(encoding="utf-8")
+    code = (tmp_path / "out" / schema.TABLE_TEX_FILE).read_text(encoding="utf-8")
+    sets = "noise: CBSD68, 4 images; rain: Rain100L, 4 images."
+    assert f"protocol allinone-v1 · {sets}" in page
+    assert f"Protocol allinone-v1; {sets}" in code
+    assert "Protocol allinone-v1; Urban100, 3 images." in code
+    assert "paper" not in code
 
 
 def test_runs_of_different_protocols_are_still_refused(run, tmp_path):
