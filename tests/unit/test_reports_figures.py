@@ -10,7 +10,7 @@ import pytest
 from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 
-from reports import extremes
+from reports import extremes, schema
 from reports.build import start_figures
 from reports.figures import axis, crops, differences, errors, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
