@@ -29,7 +29,7 @@ def image_set_label(name: str) -> str:
 
 
 def describe_image_sets(study: Study, conditions: Sequence[str]) -> str:
-    """The test sets of some conditions with their numbers of images, without a full stop:
+    """The test sets of some conditions with their numbers of images, without a full stop at the end.
 
     "noise: CBSD68, 68 images; rain and haze: BSDS500 val, 100 images", or the set alone where one serves all.
     """

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from reports.image_sets import image_set_label
 from reports.messages import message
 from reports.study import Study
-from reports.image_sets import image_set_label
 
 
 @dataclass(frozen=True, kw_only=True)

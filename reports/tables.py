@@ -13,13 +13,13 @@ import pandas as pd
 from reports import schema
 from reports.document import Cell, Number
 from reports.formatting import format_magnitude
+from reports.image_sets import describe_image_sets
 from reports.input_gain import variants_below_classical
 from reports.messages import join_commas, message, stored_text
 from reports.own_settings import tiled_variants
 from reports.run_state import Status
 from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
 from reports.study import Run, Study
-from reports.image_sets import describe_image_sets
 
 _STATUS_TEXT = {
     Status.RUNNING: message("unfinished"),
