@@ -17,8 +17,9 @@ from reports.study import Study
 from reports.tables import ResultRow, ResultTable
 
 MARKS = message(
-    "Bold: best, where it differs from the second (unadjusted test of the pair). Underlined: second, where it "
-    "differs from the third. Unmarked: with one seed, or no better than the input."
+    "Bold: best, where it differs from the second. Underlined: second, where it differs from the third; both, where "
+    "they do not differ but both differ from the third (unadjusted tests of the pairs). Unmarked: with one seed, or no "
+    "better than the input."
 )
 AVERAGES = {
     1: message("Average: plain mean over the columns."),
