@@ -80,11 +80,11 @@ def build_report(
         subsets=[(subset, build_table(subset.study)) for subset in other_subsets(full_study)],
         reported=None if setting is None else reported_table(full_study, setting),
         learning=learning,
-        plateau=[with_labels(sentence, study.labels_in_text) for sentence in convergence_sentences(learning)],
+        plateau=[with_labels(sentence, study.labels) for sentence in convergence_sentences(learning)],
         below_classical=[
-            with_labels(sentence, study.labels_in_text) for sentence in below_classical_sentences(study, learning)
+            with_labels(sentence, study.labels) for sentence in below_classical_sentences(study, learning)
         ],
-        loss_rises=[with_labels(s, study.labels_in_text) for s in loss_rise_sentences(loss_rises(study))],
+        loss_rises=[with_labels(s, study.labels) for s in loss_rise_sentences(loss_rises(study))],
     )
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     _write_tables(report, out)
@@ -228,7 +228,7 @@ def start_figures(
         measures=measures,
         measured=measured,
         problems=problems,
-        labels=study.labels_in_text,
+        labels=study.labels,
     )
 
 

@@ -29,6 +29,7 @@ from reports.document import (
     text_column,
 )
 from reports.figures.tsne import LayerSeparation, panel_label
+from reports.labels import layer_label
 from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
 from reports.messages import join_sentences, message, stored_text, with_labels
@@ -146,7 +147,7 @@ class StudyReport:
             Chips(title=message("Evidence"), chips=chip_items),
             *self.figures.blocks("forest"),
         ]
-        findings = [with_labels(sentence, study.labels_in_text) for sentence in verdict.sentences]
+        findings = [with_labels(sentence, study.labels) for sentence in verdict.sentences]
         details = [*self.plateau, *self.loss_rises, *findings]
         if details:
             title = message("Findings and limitations")
@@ -292,7 +293,7 @@ def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table
         scores = layer_features.separation
         cells = [
             text_cell(panel_label(study, layer_features)),
-            text_cell(layer_features.layer),
+            text_cell(layer_label(layer_features.layer), hover=layer_features.layer),
             Cell(text=str(layer_features.seed), value=layer_features.seed),
             _interval_cell(scores.silhouette, scores.silhouette_interval, 3),
             _interval_cell(scores.purity, scores.purity_interval, 2),
