@@ -19,6 +19,7 @@ from reports.files import write_csv, write_text
 from reports.input_gain import below_classical_sentences
 from reports.language import languages
 from reports.load import check_comparable, load
+from reports.loss_rises import loss_rise_sentences, loss_rises
 from reports.measures.sections import SEPARATION, MeasureResults, show_measures
 from reports.measures.separation import NOT_MEASURED
 from reports.messages import join_sentences, with_labels
@@ -79,8 +80,11 @@ def build_report(
         subsets=[(subset, build_table(subset.study)) for subset in other_subsets(full_study)],
         reported=None if setting is None else reported_table(full_study, setting),
         learning=learning,
-        plateau=[with_labels(sentence, study.labels_in_text) for sentence in convergence_sentences(learning)],
-        below_classical=[with_labels(sentence, study.labels_in_text) for sentence in below_classical_sentences(study)],
+        plateau=[with_labels(sentence, study.labels) for sentence in convergence_sentences(learning)],
+        below_classical=[
+            with_labels(sentence, study.labels) for sentence in below_classical_sentences(study, learning)
+        ],
+        loss_rises=[with_labels(s, study.labels) for s in loss_rise_sentences(loss_rises(study))],
     )
     out = Path(out_dir) if out_dir is not None else study.folder or Path("report")
     _write_tables(report, out)
@@ -103,6 +107,7 @@ def _write_tables(report: StudyReport, out: Path) -> None:
         *table.notes,
         *interim_warning(study),
         *report.plateau,
+        *report.loss_rises,
         *report.below_classical,
         verdict.headline,
         *verdict.sentences,
@@ -223,7 +228,7 @@ def start_figures(
         measures=measures,
         measured=measured,
         problems=problems,
-        labels=study.labels_in_text,
+        labels=study.labels,
     )
 
 

@@ -9,7 +9,7 @@ criterion alone would be met by an untrained network.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,11 @@ class TaskConvergence:
         return self.is_learned and self.last_tenth_db < PLATEAU_DB
 
     @property
+    def is_falling(self) -> bool:
+        """Whether it restores the task and lost what would otherwise count as still improving."""
+        return self.is_learned and self.last_tenth_db <= -PLATEAU_DB
+
+    @property
     def status(self) -> str:
         """Its state in few words."""
         if not self.is_learned:
@@ -123,19 +128,28 @@ def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
         return [message("Whether training was past the plateau is unknown: these runs saved no learning curves.")]
     failing = [f for f in results if not f.is_past_plateau]
     criterion = message(
-        "at least {learned:g} dB over the degraded input, less than {plateau:g} dB of it from the last tenth of "
-        "training",
+        "at least {learned:g} dB over the degraded input on the test images, and less than {plateau:g} dB gained on "
+        "the validation images in the last tenth of training",
         learned=LEARNED_DB,
         plateau=PLATEAU_DB,
     )
+    falling: list[str] = []
+    if variants := _variants_with(results, lambda f: f.is_falling, show_last_tenth=True):
+        falling.append(
+            message(
+                "Falling at the end of training, on the validation images in its last tenth: {variants}.",
+                variants=variants,
+            )
+        )
     if not failing:
-        return [message("Every variant is trained past the plateau on every task ({criterion}).", criterion=criterion)]
+        passed = message("Every variant is trained past the plateau on every task ({criterion}).", criterion=criterion)
+        return [passed, *falling]
     lines: list[str] = []
-    if variants := _variants_with_status(failing, NOT_LEARNED):
+    if variants := _variants_with(failing, lambda f: f.status == NOT_LEARNED):
         lines.append(message("Not learned: {variants}.", variants=variants))
-    if variants := _variants_with_status(failing, STILL_IMPROVING):
+    if variants := _variants_with(failing, lambda f: f.status == STILL_IMPROVING, show_last_tenth=True):
         lines.append(message("Still improving at the end of training: {variants}.", variants=variants))
-    if variants := _variants_with_status(failing, NO_CURVE):
+    if variants := _variants_with(failing, lambda f: f.status == NO_CURVE, show_gain=False):
         lines.append(
             message(
                 "Restores, but no learning curve shows whether it was still improving: {variants}.", variants=variants
@@ -147,18 +161,24 @@ def convergence_sentences(results: list[TaskConvergence]) -> list[str]:
             "Differences between them may only reflect learning speed; past the plateau means {criterion}.",
             criterion=criterion,
         ),
+        *falling,
     ]
 
 
-def _variants_with_status(failing: list[TaskConvergence], status: str) -> str:
-    """Variants of this status with their tasks; "" where there is none."""
+def _variants_with(
+    results: list[TaskConvergence],
+    condition: Callable[[TaskConvergence], bool],
+    *,
+    show_gain: bool = True,
+    show_last_tenth: bool = False,
+) -> str:
+    """Variants of which this holds with their tasks, each with its gain or the last tenth's; "" where there is none."""
     tasks_by_variant: dict[str, list[str]] = {}
-    for result in failing:
-        if result.status == status:
-            task = in_sentence(condition_label(result.task))
-            gain = format_signed(result.last_tenth_db if status == STILL_IMPROVING else result.gain_db)
-            text = task if status == NO_CURVE else message("{task} {gain} dB", task=task, gain=gain)
-            tasks_by_variant.setdefault(result.variant, []).append(text)
+    for result in filter(condition, results):
+        task = in_sentence(condition_label(result.task))
+        gain = format_signed(result.last_tenth_db if show_last_tenth else result.gain_db)
+        text = message("{task} {gain} dB", task=task, gain=gain) if show_gain else task
+        tasks_by_variant.setdefault(result.variant, []).append(text)
     texts: list[str] = [
         message("{name} ({details})", name=v, details=join_commas(tasks)) for v, tasks in tasks_by_variant.items()
     ]
@@ -173,12 +193,13 @@ def checkpoint_note(study: Study) -> str:
         str((run.spec.get("budget") or {}).get("checkpoint", "best")) for run in study.runs.values() if run.spec
     }
     if checkpoints == {"last"}:
-        return message("Every run is tested with the same weights: those after the last step.")
+        return message("Every trained run is tested with the weights after its last step.")
     if checkpoints == {"best"}:
-        return message(
-            "Every run is tested with the same weights: those that validated best, chosen on validation images."
-        )
-    return message("Every run is tested with the same weights: not all alike.")
+        return message("Every trained run is tested with its weights that scored best on the validation images.")
+    return message(
+        "Some runs are tested with the weights after their last step, others with those that scored best on the "
+        "validation images."
+    )
 
 
 def convergence_frame(results: list[TaskConvergence]) -> pd.DataFrame:

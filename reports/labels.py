@@ -23,6 +23,18 @@ _TASKS = {
 }
 _DROPS = ", {}\N{NO-BREAK SPACE}% of drops"  # rain: number of drops in percent of the default
 _AVERAGES = {AVERAGE: message("Average (columns)"), TASK_AVERAGE: message("Average (tasks)")}
+_BOTTLENECK, _DEEPEST = message("bottleneck"), message("deepest features")
+_LAYERS: dict[str, str] = {
+    "latent": _BOTTLENECK,
+    "latent-perturbed": message("bottleneck, after the block"),
+    "middle_blks.-1": _BOTTLENECK,
+    "stage2_encoder.encoder_level3": _BOTTLENECK,
+    "dense_block4": _DEEPEST,
+    "R.body.-1": _DEEPEST,
+    "network.conv_after_body": _DEEPEST,
+    "Tdec": _DEEPEST,
+    "norm_14": _DEEPEST,
+}  # as the suite's models name the layers whose features are recorded
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -105,6 +117,17 @@ def condition_in_sentence(condition: str) -> str:
 
 def _lower_first(text: str) -> str:
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def layer_label(layer: str) -> str:
+    """A layer whose features were recorded: "middle_blks.-1" -> "bottleneck"; an unknown name stays as it is."""
+    return _LAYERS.get(layer, layer)
+
+
+def layer_with_name(layer: str) -> str:
+    """A layer's label with its name in the code: "bottleneck (middle_blks.-1)"."""
+    label = layer_label(layer)
+    return label if label == layer else message("{name} ({details})", name=label, details=layer)
 
 
 def axis_label(name: str) -> str:

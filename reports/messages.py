@@ -120,15 +120,31 @@ STORED = "study"
 
 
 def with_labels(text: str, labels: Mapping[str, str]) -> str:
-    """The text with variant names among its values replaced by labels; other texts stay unchanged."""
+    """The text with variant names among its values replaced by labels; other texts stay unchanged.
+
+    In a list, labels with a comma of their own are separated by semicolons.
+    """
     if isinstance(text, Message):
         msgid, values, plural, n, context = text._arguments
         labelled_values = {name: with_labels(v, labels) if isinstance(v, str) else v for name, v in values.items()}
+        if msgid == _AND:
+            return join_and([*_parts_of(labelled_values["before"]), labelled_values["last"]])
         return Message(msgid, labelled_values, plural, n, context)
     if isinstance(text, JoinedText):
         parts, separator = text._arguments
-        return JoinedText([with_labels(part, labels) for part in parts], separator)
+        labelled = [with_labels(part, labels) for part in parts]
+        is_ambiguous = separator == _COMMA and any(
+            _COMMA in after and after != before for before, after in zip(parts, labelled, strict=True)
+        )
+        return join_clauses(labelled) if is_ambiguous else JoinedText(labelled, separator)
     return text if isinstance(text, Translatable) else labels.get(text, text)
+
+
+def _parts_of(text: str) -> list[str]:
+    """The parts of a list with commas or semicolons; another text is one part."""
+    if isinstance(text, JoinedText) and text._arguments[1] in (_COMMA, _SEMICOLON):
+        return list(text._arguments[0])
+    return [text]
 
 
 def join_texts(parts: Iterable[str], separator: str) -> str:
@@ -137,14 +153,18 @@ def join_texts(parts: Iterable[str], separator: str) -> str:
     return parts[0] if len(parts) == 1 else JoinedText(parts, separator)
 
 
+_COMMA, _SEMICOLON = message(", "), message("; ")
+_AND = "{before} and {last}"  # of `join_and`
+
+
 def join_commas(parts: Iterable[str]) -> str:
     """Parts of a list: "a, b, c"."""
-    return join_texts(parts, message(", "))
+    return join_texts(parts, _COMMA)
 
 
 def join_clauses(clauses: Iterable[str]) -> str:
     """Clauses of a sentence: "a; b; c"."""
-    return join_texts(clauses, message("; "))
+    return join_texts(clauses, _SEMICOLON)
 
 
 def join_sentences(texts: Iterable[str]) -> str:
@@ -154,7 +174,12 @@ def join_sentences(texts: Iterable[str]) -> str:
 
 
 def join_and(parts: Sequence[str]) -> str:
-    """One or more parts as a sentence lists them: "a", "a and b", "a, b and c"."""
+    """One or more parts as a sentence lists them: "a", "a and b", "a, b and c".
+
+    Where a part has a comma of its own, all are separated by semicolons: "a; b, with c; d".
+    """
     if len(parts) == 1:
         return parts[0]
+    if any(_COMMA in part for part in parts):
+        return join_clauses(parts)
     return message("{before} and {last}", before=join_commas(parts[:-1]), last=parts[-1])

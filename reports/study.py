@@ -128,11 +128,6 @@ class Study:
         """The variant as tables and figures print it: its label, or its name where study.json has none."""
         return self.labels.get(variant, variant)
 
-    @property
-    def labels_in_text(self) -> dict[str, str]:
-        """Labels for lists in a sentence, where a comma separates names: "DFPIR, no mask" -> "DFPIR (no mask)"."""
-        return {v: label.replace(", ", " (", 1) + ")" if ", " in label else label for v, label in self.labels.items()}
-
     def select_variants(self, available: Collection[str], max_count: int) -> list[str]:
         """At most `max_count` of the variants that have what a figure shows, in the study's order.
 

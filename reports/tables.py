@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from reports.input_gain import variants_below_classical
 from reports.messages import join_and, join_commas, message, stored_text
 from reports.own_settings import tiled_variants
 from reports.run_state import Status
-from reports.stats import AVERAGE, TASK_AVERAGE, Scores, input_mean, means, seed_means
+from reports.stats import AVERAGE, TASK_AVERAGE, Analysis, Scores, input_mean, means, seed_means
 from reports.study import Run, Study
 
 _STATUS_TEXT = {
@@ -42,6 +41,7 @@ class ResultRow:
         ingredients: parts of the model, from study.json.
         sizes: trained parameters, parameters and multiply-adds; empty where unknown.
         surpassed_by: label of a better method without training, by the average over columns, if any.
+        is_significantly_surpassed: whether that difference is significant, or one of the means alone.
         macs_px: side of the square image on which multiply-adds were counted, in pixels.
     """
 
@@ -54,6 +54,7 @@ class ResultRow:
     sizes: tuple[Cell, Cell, Cell] = (Cell(), Cell(), Cell())
     macs_px: str = ""
     surpassed_by: str = ""
+    is_significantly_surpassed: bool = False
     is_input: bool = False
 
     @property
@@ -113,7 +114,8 @@ def build_table(study: Study) -> ResultTable:
                 cells=_with_spread(cells, variant, columns, study, scores),
                 n_seeds=_seed_count(study, variant),
                 aliases=tuple(study.label(e.variant) for e in study.aliases.get(variant, ())),
-                surpassed_by=study.label(surpassed[variant]) if variant in surpassed else "",
+                surpassed_by=study.label(surpassed[variant].reference) if variant in surpassed else "",
+                is_significantly_surpassed=variant in surpassed and surpassed[variant].is_significant,
                 ingredients=study.ingredients.get(variant, {}),
                 sizes=(
                     _size_cell(model.get("params_trained")),
@@ -206,10 +208,10 @@ def _run_ids(runs: tuple[Run, ...]) -> str:
 
 
 def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -> list[ResultRow]:
-    """Rank the best of each column where it differs significantly from the second, then the second likewise.
+    """Mark the best of each column (1) and the second (2) where they differ significantly from the next.
 
-    The tests are of the pairs, unadjusted, and need more than one seed. Numbers no better than the input are not
-    ranked.
+    A best that does not differ from the second is marked like it (2), where both differ from the third. The tests are
+    of the pairs, unadjusted, and need more than one seed. Numbers no better than the input are not marked.
     """
     ranks: dict[tuple[str, int, int], int] = {}
     for m, metric in enumerate(study.metrics):
@@ -218,11 +220,10 @@ def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -
             sign, floor = metric.sign, rows[0].cells[c].numbers[m].value
             level = {row.variant: row.cells[c].numbers[m].value for row in rows[1:]}
             order = sorted((v for v, x in level.items() if not np.isnan(x)), key=lambda v: -sign * level[v])
-            for rank, (better, next_one) in enumerate(pairwise(order[:3]), start=1):
-                gap = analysis.difference(better, next_one, column)
-                if gap.n_seeds < 2 or not gap.excludes_zero or not sign * level[better] > sign * floor:
-                    break
-                ranks[better, c, m] = rank
+            above = {v for v in order if sign * level[v] > sign * floor}
+            for variant, rank in _column_ranks(analysis, order[:3], column).items():
+                if variant in above:
+                    ranks[variant, c, m] = rank
     return [
         replace(
             row,
@@ -238,6 +239,20 @@ def _with_ranks(rows: list[ResultRow], columns: tuple[str, ...], study: Study) -
         )
         for row in rows
     ]
+
+
+def _column_ranks(analysis: Analysis, best_first: Sequence[str], column: str) -> dict[str, int]:
+    """Marks of up to three variants of a column, the best first."""
+
+    def differ(better: int, worse: int) -> bool:
+        if worse >= len(best_first):
+            return False
+        gap = analysis.difference(best_first[better], best_first[worse], column)
+        return gap.n_seeds > 1 and gap.excludes_zero
+
+    if differ(0, 1):
+        return {best_first[0]: 1, **({best_first[1]: 2} if differ(1, 2) else {})}
+    return {best_first[0]: 2, best_first[1]: 2} if differ(1, 2) and differ(0, 2) else {}
 
 
 def _status_text(planned: tuple[Run, ...]) -> str:

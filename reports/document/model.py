@@ -45,7 +45,7 @@ class Number:
     Attributes:
         value: unrounded, NaN if there is none.
         text: as printed, "" if there is none.
-        rank: 1 for the best of the column, 2 for the second, where it differs significantly from the next; else 0.
+        rank: 1 for bold (the best of the column), 2 for underlined (the second, or both of the best two); else 0.
         spread: standard deviation over seeds as printed, "" where there is none.
     """
 

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from reports.artifacts import load_train_log
-from reports.figures.style import INK, PAGE_IN, QUIET, Picture, lines_by_variant, new_figure, save
-from reports.messages import join_sentences, message
+from reports.figures.style import (
+    INK,
+    MAX_COLOURS,
+    PAGE_IN,
+    QUIET,
+    Picture,
+    lines_by_variant,
+    new_figure,
+    save,
+    variant_colours,
+)
+from reports.messages import join_sentences, message, ngettext
 from reports.run_state import Status
 from reports.study import Run, Study
 
 MAX_RUNS = 120
-_BAND = "#f1f1f1"
+_BAND, _GREY = "#f1f1f1", "#bdbdbd"  # of phases; of variants without a colour
+_OUTER_PERCENT = 2  # of the points at each end of the vertical axis, beyond which it need not reach
+_MARGIN, _PAD = 0.25, 0.05  # how far it reaches beyond them where points are there; empty space beside the last point
 _MIN_LABEL_SHARE = 0.25  # of the axis: narrower phases in the middle have no label
 
 
@@ -78,7 +91,10 @@ def draw(study: Study, folder: Path) -> Picture | None:
     figure = new_figure(PAGE_IN, 3.0)
     loss_axes, psnr_axes = figure.subplots(1, 2, sharex=True)
     phases, tested = phase_spans([r.run for r in runs]), _tested_steps(runs)
-    _draw_lines(study, runs, loss_axes, psnr_axes, mark_tested=len(tested) > 1)
+    coloured = _coloured_variants(study, {r.variant for r in runs})
+    _draw_lines(study, runs, coloured, loss_axes, psnr_axes)
+    if len(tested) > 1:
+        _mark_tested(study, runs, coloured, loss_axes, psnr_axes)
     for ax, y, align in ((loss_axes, 0.98, "top"), (psnr_axes, 0.02, "bottom")):
         _draw_phases(ax, phases)
         if len(tested) == 1:
@@ -89,11 +105,9 @@ def draw(study: Study, folder: Path) -> Picture | None:
                 xytext=(-2, 0), rotation=90, ha="right", va=align, fontsize=7,
             )  # fmt: skip
     _label_axes(runs, loss_axes, psnr_axes)
-    handles, labels = psnr_axes.get_legend_handles_labels()
-    if len(tested) > 1:
-        handles.append(Line2D([], [], color=INK, marker="o", linestyle="", markersize=4))
-        labels.append("tested")
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    n_outside = _set_limits(loss_axes, [r.loss for r in runs if r.trains_with_l1])
+    n_outside += _set_limits(psnr_axes, [r.validation for r in runs])
+    figure.legend(*_legend(study, runs, coloured, has_dots=len(tested) > 1), loc="outside lower center", ncols=4)
     return save(
         figure,
         folder,
@@ -104,29 +118,105 @@ def draw(study: Study, folder: Path) -> Picture | None:
             n=len(runs),
             variants=len({r.variant for r in runs}),
         ),
-        caption=_caption(runs, n_omitted, tested, phases),
+        caption=_caption(runs, n_omitted, tested, phases, n_outside),
     )
 
 
+def _coloured_variants(study: Study, available: Collection[str]) -> list[str]:
+    """Variants with a colour: all where colours suffice, else those on the axis and the featured ones."""
+    drawn = [v for v in study.variants if v in available]
+    on_axis = [v for v in drawn if v in study.axis_values]
+    others = [v for v in drawn if v not in on_axis]
+    if len(others) > MAX_COLOURS:
+        n_featured = len({v for v in study.featured if v in others})
+        selected = study.select_variants(others, n_featured or MAX_COLOURS)
+        others = [v for v in others if v in selected]
+    return [v for v in drawn if v in on_axis or v in others]
+
+
 def _draw_lines(
-    study: Study, runs: Sequence[LoggedRun], loss_axes: Axes, psnr_axes: Axes, *, mark_tested: bool
+    study: Study, runs: Sequence[LoggedRun], coloured: Collection[str], loss_axes: Axes, psnr_axes: Axes
 ) -> None:
+    """The mean over each variant's seeds, within a band from the lowest to the highest seed where it is coloured."""
     styles = lines_by_variant(study)
-    labelled: set[str] = set()
-    for logged in runs:
-        line = {**styles[logged.variant], "alpha": 0.9}
-        label = line.pop("label")
-        curves = [(psnr_axes, logged.validation, "" if logged.variant in labelled else label)]
-        labelled.add(logged.variant)
-        if logged.trains_with_l1:
-            curves.append((loss_axes, logged.loss, ""))
-            if logged.run.status is Status.FAILED:
+    for variant in dict.fromkeys(r.variant for r in runs):
+        of_variant = [r for r in runs if r.variant == variant]
+        losses = [r.loss for r in of_variant if r.trains_with_l1]
+        for ax, curves in ((loss_axes, losses), (psnr_axes, [r.validation for r in of_variant])):
+            by_seed = align_seeds(curves)
+            if by_seed.empty:
+                continue
+            if variant not in coloured:
+                ax.plot(by_seed.index, by_seed.mean(axis=1), color=_GREY, linewidth=0.8, zorder=1.5)
+                continue
+            line = {"color": styles[variant]["color"], "linestyle": styles[variant]["linestyle"]}
+            ax.plot(by_seed.index, by_seed.mean(axis=1), zorder=3, **line)
+            if by_seed.shape[1] > 1:
+                band = {"color": line["color"], "alpha": 0.18, "linewidth": 0}
+                ax.fill_between(by_seed.index, by_seed.min(axis=1), by_seed.max(axis=1), zorder=2, **band)
+        for logged in of_variant:
+            if logged.trains_with_l1 and logged.run.status is Status.FAILED:
                 _mark_failure(loss_axes, float(logged.loss.index[-1]), float(logged.loss.iloc[-1]))
-        for ax, curve, name in curves:
-            ax.plot(curve.index, curve, label=name or "_", **line)
-            if mark_tested and logged.tested_step is not None and len(curve):
-                y = np.interp(logged.tested_step, curve.index, curve)
-                ax.plot(logged.tested_step, y, "o", color=line["color"], markersize=4, zorder=4)
+
+
+def align_seeds(curves: Sequence[pd.Series]) -> pd.DataFrame:
+    """Curves of several seeds by step, one a column, straight between a seed's own steps and NaN outside of them."""
+    columns = {n: curve.groupby(level=0).last() for n, curve in enumerate(curves) if len(curve)}
+    return pd.DataFrame(columns).sort_index().interpolate(method="index", limit_area="inside")
+
+
+def _mark_tested(
+    study: Study, runs: Sequence[LoggedRun], coloured: Collection[str], loss_axes: Axes, psnr_axes: Axes
+) -> None:
+    """A dot on each run's own curve at the step whose weights were tested."""
+    colours = variant_colours(study)
+    for r in runs:
+        colour = colours[r.variant] if r.variant in coloured else _GREY
+        for ax, curve in ((psnr_axes, r.validation), (loss_axes, r.loss if r.trains_with_l1 else r.loss[:0])):
+            if r.tested_step is not None and len(curve):
+                y = np.interp(r.tested_step, curve.index, curve)
+                ax.plot(r.tested_step, y, "o", color=colour, markersize=4, zorder=4)
+
+
+def _legend(
+    study: Study, runs: Sequence[LoggedRun], coloured: Sequence[str], *, has_dots: bool
+) -> tuple[list[Artist], list[str]]:
+    """Entries for what is drawn: coloured variants, the others together, and the dots."""
+    styles = lines_by_variant(study)
+    entries: list[tuple[Artist, str]] = []
+    for variant in coloured:
+        style = styles[variant]
+        line = Line2D([], [], color=style["color"], linestyle=style["linestyle"])
+        entries.append((line, style["label"]))
+    if n_others := len({r.variant for r in runs} - set(coloured)):
+        entries.append((Line2D([], [], color=_GREY, linewidth=0.8), f"others ({n_others})"))
+    if has_dots:
+        entries.append((Line2D([], [], color=INK, marker="o", linestyle="", markersize=4), "tested"))
+    return [handle for handle, _ in entries], [label for _, label in entries]
+
+
+def _set_limits(ax: Axes, curves: Sequence[pd.Series]) -> int:
+    """Limit the vertical axis to the middle of all points, so that single ones don't flatten the rest.
+
+    Returns:
+        How many points lie outside.
+    """
+    values = np.concatenate([np.asarray(curve, dtype=float) for curve in curves]) if curves else np.zeros(0)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0
+    is_log = ax.get_yscale() == "log"
+    positions = np.log10(values) if is_log else values
+    low, high = np.percentile(positions, (_OUTER_PERCENT, 100 - _OUTER_PERCENT))
+    margin = _MARGIN * (high - low)
+    low, high = max(low - margin, positions.min()), min(high + margin, positions.max())
+    outside = (positions < low) | (positions > high)
+    if not outside.any() or not high > low:
+        return 0
+    pad = _PAD * (high - low)
+    limits = (low - pad, high + pad)
+    ax.set_ylim(*(10.0**x for x in limits) if is_log else limits)
+    return int(((positions < limits[0]) | (positions > limits[1])).sum())
 
 
 def _label_axes(runs: Sequence[LoggedRun], loss_axes: Axes, psnr_axes: Axes) -> None:
@@ -190,12 +280,18 @@ def _tested_steps(runs: Sequence[LoggedRun]) -> list[int]:
     return sorted({r.tested_step for r in runs if r.tested_step is not None})
 
 
-def _caption(runs: Sequence[LoggedRun], n_omitted: int, tested: Sequence[int], phases: Sequence[PhaseSpan]) -> str:
+def _caption(
+    runs: Sequence[LoggedRun],
+    n_omitted: int,
+    tested: Sequence[int],
+    phases: Sequence[PhaseSpan],
+    n_outside: int,
+) -> str:
     """How the figure was made."""
     parts: list[str] = [
         message(
-            "One line per run; seeds share their variant's colour. The loss is a running mean over {span} logged "
-            "steps.",
+            "Lines: means over seeds; bands: from the lowest to the highest seed. The loss is a running mean over "
+            "{span} logged steps.",
             span=_smoothing_span(runs[0].log),
         )
     ]
@@ -204,10 +300,18 @@ def _caption(runs: Sequence[LoggedRun], n_omitted: int, tested: Sequence[int], p
     elif tested:
         parts.append(message("Dots mark the step whose weights were tested."))
     if phases:
-        parts.append(message("Bands are phases of the recipe."))
+        parts.append(message("Grey background: phases of the recipe."))
     if not all(r.trains_with_l1 for r in runs):
         parts.append(
             message("Comparators train with objectives of their own, on other scales: their losses are not drawn.")
+        )
+    if n_outside:
+        parts.append(
+            ngettext(
+                "{n:,} point of single runs lies outside the vertical axes.",
+                "{n:,} points of single runs lie outside the vertical axes.",
+                n_outside,
+            )
         )
     if n_omitted:
         parts.append(message("Of each variant its first runs, {n:,} more are not drawn.", n=n_omitted))

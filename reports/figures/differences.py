@@ -99,8 +99,7 @@ def crops_of_samples(study: Study, variant: str, reference: str, gaps: pd.DataFr
             (condition, image) in variant_samples.keys() & reference_samples.keys()
             for _, condition, image in gaps.index
         ]
-        if any(in_both):
-            extremes = extremes_among(gaps, in_both, variant, reference)
+        if extremes := extremes_among(gaps, in_both, variant, reference):
             return [_of_samples(extreme, variant_samples, reference_samples, run.seed) for extreme in extremes]
     return []
 
@@ -133,7 +132,7 @@ def _draw(study: Study, variant: str, gaps: pd.DataFrame, folder: Path, number: 
             is_end = are_extremes or crop_row.extreme.rank in (1, len(gaps))
             ending = "" if is_end else "\nwith a\nstored crop"
             _crops(axes, crop_row, study.label(variant), study.label(reference), ending)
-    texts = _texts(variant, reference, gaps, _selection(study, number), _crops_caption(crops, are_extremes))
+    texts = _texts(variant, reference, gaps, _selection(study, number), _crops_caption(gaps, crops, are_extremes))
     return save(figure, folder, f"differences_{number}", **texts)
 
 
@@ -188,9 +187,13 @@ def _count_positive(gaps: pd.DataFrame) -> int:
     return int((gaps["gap"] > 0).sum())
 
 
-def _crops_caption(crops: Sequence[Crops], are_extremes: bool) -> str:
+def _crops_caption(gaps: pd.DataFrame, crops: Sequence[Crops], are_extremes: bool) -> str:
+    if not crops and gaps["gap"].abs().max() < LEAST_DB:
+        return message("No crops: no image differs by {least} dB.", least=f"{LEAST_DB:g}")
     if not crops:
-        return message("No crops: no image differs by {least} dB, or none was kept by both.", least=f"{LEAST_DB:g}")
+        return message(
+            "No crops: both models' crops were kept of no image that differs by {least} dB.", least=f"{LEAST_DB:g}"
+        )
     ends: dict[str, str] = {HIGHEST: message("highest"), LOWEST: message("lowest")}
     images = join_clauses(
         message(

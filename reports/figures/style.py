@@ -79,6 +79,8 @@ _SETTINGS: Any = {
 
 _COLOURS = ("#000000", "#D55E00", "#009E73", "#CC79A7", "#0072B2", "#E69F00", "#56B4E9", "#8a6d00")
 _DASHES = ("-", "--", "-.", ":")
+MAX_COLOURS = len(_COLOURS)
+"""Variants off the axis that have a colour of their own; more share one, and differ by dashes."""
 
 
 @cache
@@ -278,20 +280,27 @@ def condition_marker(condition: str) -> str:
 
 
 def variant_colours(study: Study) -> dict[str, str]:
-    """A colour for each variant: along the study's axis from dark to light, elsewhere one by one."""
+    """A colour for each variant: along the study's axis from dark to light, elsewhere one by one, featured first."""
     colours: dict[str, str] = {}
     on_axis = sorted((v for v in study.variants if v in study.axis_values), key=study.axis_values.__getitem__)
     ramp = matplotlib.colormaps["viridis"]
     for number, variant in enumerate(on_axis):
         colours[variant] = to_hex(ramp(0.85 * number / max(len(on_axis) - 1, 1)))
-    off_axis = [v for v in study.variants if v not in colours]
+    off_axis = [v for v in _variants_by_rank(study) if v not in colours]
     colours.update({v: _COLOURS[i % len(_COLOURS)] for i, v in enumerate(off_axis)})
     return colours
 
 
+def _variants_by_rank(study: Study) -> list[str]:
+    """The study's variants, featured first, in their own order: such a name has one colour in all studies."""
+    trained = {e.variant: e.alias_of or e.variant for e in study.entries}
+    first = [trained.get(v, v) for v in study.featured]
+    return [v for v in dict.fromkeys([*first, *study.variants]) if v in study.variants]
+
+
 def variant_dashes(study: Study) -> dict[str, str]:
     """A line style for each variant: solid on the axis; elsewhere it changes once the colours are used up or shared."""
-    off_axis = [v for v in study.variants if v not in study.axis_values]
+    off_axis = [v for v in _variants_by_rank(study) if v not in study.axis_values]
     dashes = dict.fromkeys(study.variants, "-")
     first_dash = 1 if study.axis_values else 0
     dashes.update({v: _DASHES[(first_dash + i // len(_COLOURS)) % len(_DASHES)] for i, v in enumerate(off_axis)})

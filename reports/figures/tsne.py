@@ -32,7 +32,7 @@ from reports.figures.style import (
     save,
     wrap_label,
 )
-from reports.labels import condition_label
+from reports.labels import condition_label, layer_label, layer_with_name
 from reports.measures.separation import NOT_MEASURED
 from reports.messages import join_clauses, join_commas, join_sentences, join_texts, message
 from reports.study import Run, Study
@@ -207,7 +207,7 @@ def draw(study: Study, folder: Path, separations: list[LayerSeparation], control
     for ax, cloud, panel in zip(axes, clouds, panels, strict=True):
         _draw_panel(ax, cloud, perplexity, handles)
         title = wrap_label(panel_label(study, cloud), 80 // max(len(clouds), 4))
-        ax.set_title(f"{title}\n{plain(cloud.layer)}", loc="left", fontsize=7)
+        ax.set_title(f"{title}\n{plain(layer_label(cloud.layer))}", loc="left", fontsize=7)
         ax.set_xlabel(_score_lines(panel.separation), fontsize=7)
     conditions = sorted(handles, key=schema.condition_sort_key)
     names = [plain(condition_label(k)) for k in conditions]
@@ -306,12 +306,13 @@ def _texts(
         message(
             "{variant}, {layer}: {score}",
             variant=_panel_name(p.variant, p.trained),
-            layer=p.layer,
+            layer=layer_label(p.layer),
             score=_score_text(p.separation),
         )
         for p in panels
     )
-    pooling = {p.layer: join_texts([p.layer, _POOLING.get(p.pooling, p.pooling)], ": ") for p in panels if p.pooling}
+    pooled = {p.layer: _POOLING.get(p.pooling, p.pooling) for p in panels if p.pooling}
+    pooling = [join_texts([layer_with_name(layer), text], ": ") for layer, text in pooled.items()]
     selection = message("Shown: {parts}; the table has all.", parts=message("the last layer of some variants"))
     return {
         "title": message("t-SNE of features by condition"),
@@ -332,9 +333,7 @@ def _texts(
                     chance=join_commas(sorted({f"{p.separation.chance:.2f}" for p in panels})),
                     n=panels[0].separation.n,
                 ),
-                message(
-                    "Pooling: {pooled}.", pooled=join_clauses(pooling.values()) if pooling else message("not stated")
-                ),
+                message("Pooling: {pooled}.", pooled=join_clauses(pooling) if pooling else message("not stated")),
                 selection if len(separations) > len(panels) else "",
             ]
         ),

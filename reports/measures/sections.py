@@ -165,9 +165,9 @@ def _relabel(section: MeasureResult, study: Study) -> MeasureResult:
     for table in section.tables:
         heads = [replace(row.cells[0], text=with_labels(row.cells[0].text, study.labels)) for row in table.rows]
         rows = [replace(row, cells=(head, *row.cells[1:])) for head, row in zip(heads, table.rows, strict=True)]
-        caption = with_labels(table.caption, study.labels_in_text)
+        caption = with_labels(table.caption, study.labels)
         tables.append(replace(table, rows=tuple(rows), caption=caption))
-    sentences = tuple(with_labels(sentence, study.labels_in_text) for sentence in section.sentences)
+    sentences = tuple(with_labels(sentence, study.labels) for sentence in section.sentences)
     return replace(section, sentences=sentences, tables=tuple(tables))
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from reports.document import Cell, Column, Table, rows_of, text_cell, text_column
 from reports.feature_separation import SIMILAR_SHARE, above_chance
+from reports.labels import layer_label
 from reports.measures import intervals
 from reports.messages import join_and, message
 
@@ -128,13 +129,13 @@ def _make_sentence(controls: Controls, names: list[str], layer: str, kind: tuple
         return message(
             "In {names} ({layer}), features do not separate the degradations (purity {trained}, chance {chance}).",
             names=join_and(names),
-            layer=layer,
+            layer=layer_label(layer),
             trained=purity_range(_TRAINED),
             chance=purity_range(_TRAINED, 1),
         )
     values = {
         "names": join_and(names),
-        "layer": layer,
+        "layer": layer_label(layer),
         "trained": purity_range(_TRAINED),
         "untrained": purity_range(_UNTRAINED),
         "conclusion": _conclusion(compared, prompt),
@@ -169,11 +170,11 @@ def make_tables(controls: Controls) -> list[Table]:
         purities = [controls.purity(variant, layer, setting) for setting in SETTINGS]
         chance = next((p[1] for p in purities if p is not None), float("nan"))
         cells = [_number(p[0] if p is not None else float("nan")) for p in purities]
-        rows.append((text_cell(variant), text_cell(layer), *cells, _number(chance)))
+        rows.append((text_cell(variant), text_cell(layer_label(layer), hover=layer), *cells, _number(chance)))
     all_rows = [
         (
             text_cell(str(row["variant"])),
-            text_cell(str(row["layer"])),
+            text_cell(layer_label(str(row["layer"])), hover=str(row["layer"])),
             text_cell(SETTINGS.get((row["setting"], row["by"]), f"{row['setting']}, {row['by']}")),
             _number(float(row["silhouette"])),
             _number(float(row["purity"])),

@@ -37,9 +37,9 @@ def _make_table(learned: list[TaskConvergence]) -> Table:
     heads = (
         text_column(message("Variant")),
         text_column(message("Task")),
-        Column(head=message("Gain over the input, dB")),
-        Column(head=message("of it in the last tenth, dB")),
-        Column(head=message("Steps to +{gain:g} dB", gain=FAST_GAIN_DB)),
+        Column(head=message("Gain over the input, dB"), group=message("Test images")),
+        Column(head=message("Gain in the last tenth, dB"), group=message("Validation images")),
+        Column(head=message("Steps to +{gain:g} dB", gain=FAST_GAIN_DB), group=message("Validation images")),
         text_column(message("Status")),
     )
     return Table(
@@ -47,7 +47,8 @@ def _make_table(learned: list[TaskConvergence]) -> Table:
         title=message("Gain and plateau of each variant and task"),
         caption=message(
             "Past the plateau: at least {learned:g} dB over the degraded input on the test images, and less than "
-            "{plateau:g} dB gained on the validation images in the last tenth of training. Means over seeds.",
+            "{plateau:g} dB gained on the validation images in the last tenth of training; falling: as much lost. "
+            "Means over seeds.",
             learned=LEARNED_DB,
             plateau=PLATEAU_DB,
         ),
@@ -59,7 +60,7 @@ def _make_table(learned: list[TaskConvergence]) -> Table:
                 Cell(text=format_signed(task.gain_db), value=task.gain_db),
                 _number(task.last_tenth_db, format_signed(task.last_tenth_db)),
                 _number(task.steps_to_3_db, "" if math.isnan(task.steps_to_3_db) else f"{task.steps_to_3_db:,.0f}"),
-                text_cell(task.status),
+                text_cell(message("past the plateau, falling") if task.is_falling else task.status),
             )
             for task in learned
         ),

@@ -17,8 +17,9 @@ from reports.study import Study
 from reports.tables import ResultRow, ResultTable
 
 MARKS = message(
-    "Bold: best, where it differs from the second (unadjusted test of the pair). Underlined: second, where it "
-    "differs from the third. Unmarked: with one seed, or no better than the input."
+    "Bold: best, where it differs from the second. Underlined: second, where it differs from the third; both, where "
+    "they do not differ but both differ from the third (unadjusted tests of the pairs). Unmarked: with one seed, or no "
+    "better than the input."
 )
 AVERAGES = {
     1: message("Average: plain mean over the columns."),
@@ -262,7 +263,10 @@ def _label(row: ResultRow, *, has_seed_note: bool = False) -> Cell:
     is_trained = row.sizes[0].value != 0
     has_note = has_seed_note and is_trained and 0 < done < planned
     below += (message("{n} of {all} seeds", n=done, all=planned),) if has_note else ()
-    below += (message("below {reference}", reference=row.surpassed_by),) if row.surpassed_by else ()
+    if row.surpassed_by and row.is_significantly_surpassed:
+        below += (message("below {reference}", reference=row.surpassed_by),)
+    elif row.surpassed_by:
+        below += (message("below {reference} in the mean", reference=row.surpassed_by),)
     return text_cell(row.label, below=below, hover="" if row.is_input else row.variant)
 
 

@@ -29,6 +29,7 @@ from reports.document import (
     text_column,
 )
 from reports.figures.tsne import LayerSeparation, panel_label
+from reports.labels import layer_label
 from reports.measures.result import missing_figure_message
 from reports.measures.sections import SEPARATION, MeasureResults
 from reports.messages import join_clauses, join_sentences, message, stored_text, with_labels
@@ -88,7 +89,8 @@ class StudyReport:
         interactive: its interactive parts.
         learning: whether each variant was trained past the plateau on each task.
         plateau: sentences on it.
-        below_classical: sentences on networks below a method without training.
+        below_classical: sentences on trained variants below a method without training.
+        loss_rises: sentences on runs whose training loss rose.
     """
 
     study: Study
@@ -102,6 +104,7 @@ class StudyReport:
     learning: Sequence[TaskConvergence] = ()
     plateau: Sequence[str] = ()
     below_classical: Sequence[str] = ()
+    loss_rises: Sequence[str] = ()
 
     @property
     def document(self) -> Document:
@@ -109,7 +112,7 @@ class StudyReport:
         study, figures = self.study, self.figures
         primary = self.measures.section(study.primary)
         axis, crops, features = self._axis(), self._crops(), self._features()
-        curves = _figure_section("curves", _CURVES, figures)
+        curves = self._training()
         orders = _figure_section("orders", _ORDERS, figures)
         optional: list[tuple[str, Section | None]] = [
             (_CROPS, crops),
@@ -155,8 +158,8 @@ class StudyReport:
             Chips(title=message("Evidence"), chips=chip_items),
             *self.figures.blocks("forest"),
         ]
-        findings = [with_labels(sentence, study.labels_in_text) for sentence in verdict.sentences]
-        details = [*self.plateau, *findings]
+        findings = [with_labels(sentence, study.labels) for sentence in verdict.sentences]
+        details = [*self.plateau, *self.loss_rises, *findings]
         if details:
             title = message("Findings and limitations")
             is_open = not self.figures.pictures.get("forest")
@@ -209,6 +212,11 @@ class StudyReport:
         else:
             blocks += self.figures.blocks("crops")
         return Section(name="crops", title=_CROPS, blocks=blocks) if blocks else None
+
+    def _training(self) -> Section | None:
+        """Rises of the loss, and the curves; None where no run has logged its training."""
+        blocks = [*(Text(text=sentence) for sentence in self.loss_rises), *self.figures.blocks("curves")]
+        return Section(name="curves", title=_CURVES, blocks=blocks) if blocks else None
 
     def _mechanism(self, features: Section | None, orders: Section | None) -> Section | None:
         """What was recorded or measured inside the networks; None where nothing was."""
@@ -309,7 +317,7 @@ def separation_table(study: Study, measured: Sequence[LayerSeparation]) -> Table
         scores = layer_features.separation
         cells = [
             text_cell(panel_label(study, layer_features)),
-            text_cell(layer_features.layer),
+            text_cell(layer_label(layer_features.layer), hover=layer_features.layer),
             Cell(text=str(layer_features.seed), value=layer_features.seed),
             _interval_cell(scores.silhouette, scores.silhouette_interval, 3),
             _interval_cell(scores.purity, scores.purity_interval, 2),

@@ -11,19 +11,23 @@ import pandas as pd
 from reports import schema
 from reports.document import Cell, Number, Row, text_cell
 from reports.formatting import format_quantity
+from reports.image_sets import image_set_label
+from reports.labels import task_label
 from reports.load import name_of
-from reports.messages import join_clauses, join_commas, join_texts, message
+from reports.messages import join_and, join_clauses, join_commas, join_texts, message
 from reports.reported.column_means import ColumnMeans, column_means, mean_cells
 from reports.reported.comparison import ComparedCell, MetricComparison, compare
 from reports.reported.paper_tables import PaperColumn, Setting, method_of, protocol_for
 from reports.reported.printed import reported_rows
 from reports.run_state import Status
 from reports.study import Run, Study
+from reports.subsets import main_subset
 from reports.tables import INPUT_LABEL
 
 NOT_PRINTED = message("not printed")
 MINUS = "\N{MINUS SIGN}"
 _PAPER_DATA = "paper"
+_SUITE_DATA = "bsds"  # kind of data in study.json whose test sets are BSDS500 val and CBSD68
 _DIGITS = {schema.PSNR: 3, schema.SSIM: 4}  # digits that show whether a difference is within the tolerance
 
 
@@ -85,19 +89,57 @@ def _on_paper_test_sets(study: Study, setting: Setting, protocol: str, rows: pd.
 
 
 def other_images_warning(study: Study, setting: Setting) -> list[str]:
-    """Why no difference is computed from numbers on other images than the paper's; those are in the result table."""
-    conditions = {c.condition for c in setting.columns}
-    rows = study.test_settings[study.test_settings["condition"].isin(conditions)]
-    if rows.empty:
+    """Why no difference is computed from the result table's numbers: column by column, the images and the protocol."""
+    settings = main_subset(study).test_settings
+    measured = {
+        str(condition): list(map(str, rows["dataset"].unique()))
+        for condition, rows in settings.groupby("condition", sort=False)
+    }
+    columns = [c for c in setting.columns if c.condition in measured]
+    if not columns:
         return []
+    is_same = {c: _is_own_data(study) and measured[c.condition] == [c.dataset] for c in columns}
+    clauses: list[str] = []
+    if other := [c for c in columns if not is_same[c]]:
+        pairs = [
+            message(
+                "{condition}: {reported} against {measured}",
+                condition=task_label(schema.task_of(c.condition)),
+                reported=image_set_label(c.dataset),
+                measured=join_and([image_set_label(name) for name in measured[c.condition]]),
+            )
+            for c in other
+        ]
+        clauses.append(message("other images ({pairs})", pairs=join_clauses(dict.fromkeys(pairs))))
+    if same := [c for c in columns if is_same[c]]:
+        protocols = settings["protocol"][settings["condition"].isin([c.condition for c in same])]
+        sides = ", ".join(map(str, sorted({side for run in study.runs.values() if (side := _max_side(run))})))
+        values = {
+            "sets": join_commas(dict.fromkeys(image_set_label(c.dataset) for c in same)),
+            "protocol": join_commas(map(str, protocols.unique())),
+            "sides": sides,
+        }
+        clauses.append(
+            message(
+                "the same photographs, cropped to {sides} pixels a side, with another training and protocol, "
+                "{protocol} ({sets})",
+                **values,
+            )
+            if sides
+            else message("the same photographs with another training and protocol, {protocol} ({sets})", **values)
+        )
     return [
         message(
-            "Reported and measured numbers are on different images: the reported ones on {sets}, the measured ones of "
-            "the result table on {names}. They can't be compared, and no difference is computed.",
-            sets=join_commas(dict.fromkeys(c.name.rpartition("-s")[0] or c.name for c in setting.columns)),
-            names=join_commas(map(str, rows["dataset"].unique())),
+            "The result table's numbers can't be compared with the reported ones, and no difference is computed: "
+            "{reasons}.",
+            reasons=join_clauses(clauses),
         )
     ]
+
+
+def _is_own_data(study: Study) -> bool:
+    """Whether the suite assembled the test sets, so that their names are those of the field's photographs."""
+    return study.data.get("kind") == _SUITE_DATA
 
 
 def _rows(study: Study, grid: ColumnMeans, *, with_average: bool) -> tuple[Row, ...]:

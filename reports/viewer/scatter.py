@@ -15,7 +15,7 @@ from reports import schema
 from reports.feature_separation import allowed_perplexities, tsne_plane
 from reports.figures.style import condition_colour, condition_marker
 from reports.figures.tsne import panel_label, point_clouds
-from reports.labels import condition_label
+from reports.labels import condition_label, layer_label
 from reports.study import Study
 
 
@@ -55,7 +55,7 @@ def scatter(study: Study) -> Scatter | None:
         {
             "variant": panel_label(study, cloud),
             "seed": cloud.seed,
-            "layer": cloud.layer,
+            "layer": layer_label(cloud.layer),
             "labels": [conditions.index(cloud.probes.conditions[k]) for k in cloud.labels],
             "planes": {str(p): _unit_plane(cloud.x, p) for p in allowed_perplexities(len(cloud.x))},
         }

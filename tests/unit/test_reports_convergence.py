@@ -1,12 +1,19 @@
 """Past the plateau: what counts as learned, as over, and how soon; said first where it fails."""
 
+import itertools
 import json
 import math
 
 import pytest
 
 from reports import schema
-from reports.convergence import convergence_sentences, gain_curves, task_convergence
+from reports.convergence import (
+    TaskConvergence,
+    checkpoint_note,
+    convergence_sentences,
+    gain_curves,
+    task_convergence,
+)
 from reports.load import load
 from reports.measures import training
 from tests.support.fake_runs import FakeStudy, run_id_of, write_runs
@@ -65,6 +72,50 @@ def test_what_fails_is_said_first(study):
     assert convergence_sentences(whole)[0].startswith(
         "Every variant is trained past the plateau on every task (at least 0.5 dB"
     )
+
+
+def task(variant, last_tenth_db, gain_db=3.0):
+    return TaskConvergence(
+        variant=variant, task="haze", gain_db=gain_db, last_tenth_db=last_tenth_db, steps_to_3_db=math.nan
+    )
+
+
+def test_a_fall_is_called_one():
+    results = [task("a", -0.54), task("b", -0.1), task("c", 0.1), task("d", -0.54, gain_db=0.0)]
+    assert [one.is_falling for one in results] == [True, False, False, False]
+    assert results[0].is_past_plateau
+    said = convergence_sentences(results[:3])
+    assert said == [
+        "Every variant is trained past the plateau on every task (at least 0.5 dB over the degraded input on the test "
+        "images, and less than 0.2 dB gained on the validation images in the last tenth of training).",
+        "Falling at the end of training, on the validation images in its last tenth: a (haze \N{MINUS SIGN}0.54 dB).",
+    ]
+    *_, last = convergence_sentences(results)
+    assert last == said[-1]
+
+
+def test_heads_say_which_images(study):
+    (table,) = training.make_section(study, [task("a", -0.54), task("b", 0.1)]).tables
+    assert [(column.group, column.head) for column in table.columns[2:5]] == [
+        ("Test images", "Gain over the input, dB"),
+        ("Validation images", "Gain in the last tenth, dB"),
+        ("Validation images", "Steps to +3 dB"),
+    ]
+    assert [row.cells[-1].text for row in table.rows] == ["past the plateau, falling", "past the plateau"]
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "said"),
+    [
+        (("last",), "Every trained run is tested with the weights after its last step."),
+        (("best",), "Every trained run is tested with its weights that scored best on the validation images."),
+        (("last", "best"), "Some runs are tested with the weights after their last step, others with those that"),
+    ],
+)
+def test_the_weights_that_are_tested(study, checkpoints, said):
+    for run, checkpoint in zip(study.runs.values(), itertools.cycle(checkpoints), strict=False):
+        run.spec["budget"]["checkpoint"] = checkpoint
+    assert checkpoint_note(study).startswith(said)
 
 
 def test_the_section_has_a_line_for_each_variant_and_task(study):

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from reports import schema
+from reports.artifacts import load_train_log
 from reports.figures import curves
+from reports.figures.style import variant_colours
 from reports.load import load
 from reports.run_state import Status
 from reports.study import Run
-from tests.support.fake_runs import write_runs
+from tests.support.fake_runs import FakeStudy, write_runs
 from tests.support.figures import small_study
 
 
@@ -66,6 +72,65 @@ def test_the_tested_step_is_marked(tmp_path, figure_of):
         assert [dot.get_xdata()[0] for dot in dots] == [40, 100] * (len(study.runs) // 2)
     unfinished = replace(study, runs={k: replace(r, status=Status.RUNNING) for k, r in study.runs.items()})
     assert "tested" not in figure_of(unfinished)[1]
+
+
+def test_seeds_are_a_mean_line_in_a_band(tmp_path, figure_of):
+    write_runs(tmp_path, FakeStudy(effect_db={"dfpir_g90": 0.0, "restormer": -1.0}, seeds=(0, 1, 2), pictures=False))
+    study = load([tmp_path])
+    figure, caption = figure_of(study)
+    assert "Lines: means over seeds; bands: from the lowest to the highest seed." in caption
+    for ax in figure.axes:
+        assert len([line for line in ax.lines if line.get_linestyle() != ":"]) == 2, "a line a variant, not a run"
+        assert len(ax.collections) == 2
+    psnr = figure.axes[1]
+    by_seed = curves.align_seeds([load_validation(run) for run in study.runs_of("restormer")])
+    line = next(line for line in psnr.lines if line.get_color() == variant_colours(study)["restormer"])
+    assert np.allclose(line.get_ydata(), by_seed.mean(axis=1))
+    band = psnr.collections[1].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((by_seed.min(axis=None), by_seed.max(axis=None)))
+
+
+def load_validation(run):
+    return curves.LoggedRun(variant="", run=run, log=load_train_log(run)).validation
+
+
+def test_seeds_that_were_logged_at_other_steps_are_aligned():
+    aligned = curves.align_seeds([pd.Series({0: 1.0, 10: 3.0}), pd.Series({5: 8.0}), pd.Series(dtype=float)])
+    assert aligned.index.tolist() == [0, 5, 10]
+    assert aligned[0].tolist() == [1.0, 2.0, 3.0]
+    assert aligned[1].dropna().tolist() == [8.0]
+
+
+def test_of_many_variants_the_featured_ones_are_coloured_alike_in_every_study(tmp_path, figure_of):
+    effects = {f"v{k:02}": 0.1 * k for k in range(12)}
+    write_runs(tmp_path / "a", FakeStudy(effect_db=effects, seeds=(0, 1), pictures=False))
+    write_runs(tmp_path / "b", FakeStudy(effect_db={"v09": 0.0, "v05": 1.0}, seeds=(0,), pictures=False))
+    study = replace(load([tmp_path / "a"]), featured=("v05", "v09"))
+    small = replace(load([tmp_path / "b"]), featured=("v05", "v09"))
+    figure, _ = figure_of(study)
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:3] == ["v05", "v09", "others (10)"]
+    colours = {v: variant_colours(study)[v] for v in study.featured}
+    assert {v: variant_colours(small)[v] for v in study.featured} == colours
+    for ax in figure.axes:
+        solid = [line.get_color() for line in ax.lines if line.get_linestyle() == "-"]
+        assert sorted(set(solid)) == sorted({*colours.values(), "#bdbdbd"})
+        assert len(ax.collections) == 2, "grey variants have no bands"
+
+
+def test_one_outlier_does_not_flatten_the_rest(tmp_path, figure_of):
+    effects = {f"v{k}": 0.1 * k for k in range(6)}
+    write_runs(tmp_path, FakeStudy(effect_db=effects, seeds=(0, 1), pictures=False))
+    study = load([tmp_path])
+    _, caption = figure_of(study)
+    assert "outside" not in caption
+    path = next(iter(study.runs.values())).path / schema.TRAIN_LOG_FILE
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    first = next(line for line in lines if "val_psnr_db" in line)
+    first["val_psnr_db"] = 2.0
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    figure, caption = figure_of(study)
+    assert "1 point of single runs lies outside the vertical axes." in caption
+    assert 15 < figure.axes[1].get_ylim()[0] < 25
 
 
 def phase(steps, tasks, lr=1e-3, patch=32):

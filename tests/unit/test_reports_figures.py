@@ -10,7 +10,7 @@ import pytest
 from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 
-from reports import extremes
+from reports import extremes, schema
 from reports.build import start_figures
 from reports.figures import axis, crops, differences, errors, forest, maps, masks, orders, prompts, routing, style, tsne
 from reports.load import load
@@ -157,6 +157,22 @@ def test_differences_are_paired_and_sorted(tmp_path):
     assert extremes.variants_with_figure(loaded, analysis) == ["dfpir_g90", "restormer"]
     featured = replace(loaded, featured=("restormer", "dfpir_g100", "absent"))
     assert extremes.variants_with_figure(featured, analysis) == ["restormer"]
+
+
+@pytest.mark.parametrize(
+    ("gain_db", "said"),
+    [
+        (0.4, "No crops: both models' crops were kept of no image that differs by 0.05 dB."),
+        (0.01, "No crops: no image differs by 0.05 dB."),
+    ],
+)
+def test_differences_say_why_they_have_no_crops(tmp_path, gain_db, said):
+    fake = FakeStudy(
+        effect_db={"dfpir_g90": gain_db, "dfpir_g100": 0.0}, seed_sd_db=0.0, noise_sd_db=0.0, pictures=False
+    )
+    study = load([write_runs(tmp_path, fake)])
+    (picture,) = differences.draw(study, study.analysis(schema.PSNR), tmp_path / "figures")
+    assert picture.caption.endswith(said)
 
 
 def test_without_a_reference_there_are_no_differences(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -191,18 +190,18 @@ def test_computed_sentences_are_translated_with_every_number(tmp_path, study):
 
 
 def test_a_text_is_its_english_and_knows_its_translation():
-    said = message("Every variant is better than its input on {conditions}.", conditions=join_and(["a", "b"]))
-    assert said == "Every variant is better than its input on a and b."
-    assert ZH.translate(said) == "所有变体都优于其输入：a 和 b。"
+    said = message("Not learned: {variants}.", variants=join_and(["a", "b"]))
+    assert said == "Not learned: a and b."
+    assert ZH.translate(said) == "未学会：a 和 b。"
     assert ENGLISH.translate(said) == said
     assert type(ENGLISH.translate(said)) is str
 
 
 def test_texts_inside_texts_are_translated():
     conditions = join_and([task_label("haze"), task_label("lowlight")])
-    said = message("Every variant is better than its input on {conditions}.", conditions=conditions)
-    assert said == "Every variant is better than its input on haze and low light."
-    assert ZH.translate(said) == "所有变体都优于其输入：雾和低光照。"
+    said = message("Not learned: {variants}.", variants=conditions)
+    assert said == "Not learned: haze and low light."
+    assert ZH.translate(said) == "未学会：雾和低光照。"
     clauses = join_clauses([message("unfinished"), "x"])
     assert (clauses, ZH.translate(clauses)) == ("unfinished; x", "未结束；x")
     assert ZH.translate(join_commas([condition_label("rain"), "y"])) == "雨、y"
@@ -339,15 +338,20 @@ def test_variants_are_told_by_their_labels_where_they_are_values():
     said = message(
         "{names} and {one}: no {what}", names=join_and(["dfpir_g50", "no"]), one="dfpir_g50", what="dfpir_g50x"
     )
-    assert with_labels(said, labels) == "DFPIR, half and None and DFPIR, half: no dfpir_g50x"
+    assert with_labels(said, labels) == "DFPIR, half; None and DFPIR, half: no dfpir_g50x"
     assert with_labels(task_label("rain"), {"rain": "other"}) == "rain"  # a text of the page is no name
     assert ZH.translate(
         with_labels(message("{variant} on {condition}", variant="no", condition=task_label("rain")), labels)
     ).startswith("None")
 
 
-def test_a_label_with_a_comma_is_one_name_in_a_list(tmp_path):
-    study = replace(
-        load([write_runs(tmp_path, gamma_study(pictures=False))]), labels={"a": "DFPIR, no mask", "b": "+ DGCPM"}
-    )
-    assert with_labels(join_and(["a", "b"]), study.labels_in_text) == "DFPIR (no mask) and + DGCPM"
+def test_labels_with_a_comma_are_separated_by_semicolons():
+    labels = {"a": "DFPIR, no mask", "b": "+ DGCPM", "c": "Restormer"}
+    assert with_labels(join_and(["a", "b"]), labels) == "DFPIR, no mask; + DGCPM"
+    assert with_labels(join_and(["b", "c", "a"]), labels) == "+ DGCPM; Restormer; DFPIR, no mask"
+    assert with_labels(join_commas(["b", "a"]), labels) == "+ DGCPM; DFPIR, no mask"
+    assert with_labels(join_and(["b", "c"]), labels) == "+ DGCPM and Restormer"
+    assert with_labels(join_commas(["x, y", "b"]), labels) == "x, y, + DGCPM"  # no label's comma
+    harmed = [message("{variant} on {condition}", variant=v, condition="x") for v in "abc"]
+    assert with_labels(join_and(harmed), labels) == "DFPIR, no mask on x; + DGCPM on x; Restormer on x"
+    assert ZH.translate(with_labels(join_and(["a", "b"]), labels)) == "DFPIR, no mask；+ DGCPM"

@@ -29,7 +29,7 @@ def table(trained, untrained, seen=None, told=None, variant="dfpir", seeds=(0,))
 
 
 CASES = {
-    (0.99, 1.00, 0.13, 0.98): "In dfpir (latent-perturbed), purity by degradation is 0.99 after and 1.00 before training, and "
+    (0.99, 1.00, 0.13, 0.98): "In dfpir (bottleneck, after the block), purity by degradation is 0.99 after and 1.00 before training, and "
     "with random prompts 0.13 by degradation and 0.98 by prompt: the separation shows the prompt, not something learned.",
     (1.00, 0.70, 0.15, 1.00): "1.00 after and 0.70 before training, and with random prompts 0.15 by degradation and 1.00 by "
     "prompt: the separation shows the prompt, and most of it needs no training.",
@@ -40,7 +40,7 @@ CASES = {
     (0.60, 0.59, None, None): "purity by degradation is 0.60 after and 0.59 before training: the separation shows the degraded "
     "input, not something learned.",
     (0.60, 0.20, None, None): "0.20 before training: the separation is learned, and shows the degraded input.",
-    (0.15, 0.14, 0.14, 0.14): "In dfpir (latent-perturbed), features do not separate the degradations (purity 0.15, chance "
+    (0.15, 0.14, 0.14, 0.14): "In dfpir (bottleneck, after the block), features do not separate the degradations (purity 0.15, chance "
     "0.14).",
 }  # fmt: skip
 
@@ -64,13 +64,13 @@ def test_variants_of_one_kind_share_a_sentence():
     found = separation.summarize(pd.concat(rows))
     first, second = separation.sentences(found)
     assert first.startswith(
-        "In a and b (latent-perturbed), purity by degradation is 0.97 to 0.99 after and 0.95 to 0.97"
+        "In a and b (bottleneck, after the block), purity by degradation is 0.97 to 0.99 after and 0.95 to 0.97"
     )
     assert second.startswith("In blind")
     assert separation.sentences(found, variants=["blind"]) == [second]
     grid = separation.make_tables(found)[0]
     assert [cell.text for cell in grid.rows[2].cells] == [
-        "blind", "latent-perturbed", "0.60", "0.20", "not measured", "not measured", "0.14",
+        "blind", "bottleneck, after the block", "0.60", "0.20", "not measured", "not measured", "0.14",
     ]  # fmt: skip
 
 

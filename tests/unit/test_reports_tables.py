@@ -14,7 +14,7 @@ from reports.labels import latex, markdown
 from reports.load import load
 from reports.pages.result import all_metrics, metric_table
 from reports.run_state import Status
-from reports.stats import AVERAGE, TASK_AVERAGE
+from reports.stats import AVERAGE, TASK_AVERAGE, Analysis
 from reports.study import Entry, Run, Study
 from reports.tables import ResultTable, build_table, means_frame
 from tests.support.fake_runs import FakeStudy, write_runs
@@ -170,8 +170,24 @@ def marks(tmp_path, effect_db: dict[str, float], **changes: object) -> dict[str,
 def test_only_what_a_test_tells_from_the_next_is_marked(tmp_path):
     clear = marks(tmp_path / "1", {"best": 3.0, "second": 1.5, "third": 0.0})
     assert clear == {"degraded input": {0}, "best": {1}, "second": {2}, "third": {0}}
-    close = marks(tmp_path / "2", {"best": 3.0, "second": 3.0, "third": 0.0}, seed_sd_db=0.5)
-    assert set.union(*close.values()) == {0}, "a second behind a best that is not told from it is not marked either"
+    close = marks(tmp_path / "2", {"best": 3.0, "second": 3.0, "third": 0.0})
+    assert close == {"degraded input": {0}, "best": {2}, "second": {2}, "third": {0}}, "both, told from the third"
+    scattered = marks(tmp_path / "3", {"best": 3.0, "second": 3.0, "third": 2.9}, seed_sd_db=0.5)
+    assert set.union(*scattered.values()) == {0}
+    alone = marks(tmp_path / "4", {"best": 3.0, "second": 3.0})
+    assert set.union(*alone.values()) == {0}, "of two alone there is no group"
+
+
+def test_a_best_that_scatters_is_in_no_group(tmp_path, monkeypatch):
+    """The second differs from the third, but the best does from neither."""
+    real = Analysis.difference
+
+    def difference(analysis, first, second, column=AVERAGE):
+        gap = real(analysis, first, second, column)
+        return replace(gap, low=-9.0, high=9.0) if "best" in (first, second) else gap
+
+    monkeypatch.setattr(Analysis, "difference", difference)
+    assert set.union(*marks(tmp_path, {"best": 4.0, "second": 3.0, "third": 0.0}).values()) == {0}
 
 
 def test_nothing_below_the_input_is_marked(tmp_path):

@@ -238,15 +238,16 @@ def test_diverged_runs_stay_and_are_named(sunk):
 
 def test_what_is_restored_task_by_task():
     gains = {
-        "a": {"noise-15": 0.01, "rain": 0.02, "haze": 3.0, "blur": 0.0},
-        "b": {"noise-15": -0.02, "rain": -0.7, "haze": 4.0, "blur": 1.0},
+        "a": {"noise-15": 0.01, "rain": 0.02, "haze": 3.0, "blur": 0.0, "lowlight": 0.13},
+        "b": {"noise-15": -0.02, "rain": -0.7, "haze": 4.0, "blur": 1.0, "lowlight": 3.0},
     }
     scores = scores_by_task(gains, sd=0.0)
     assert task_gains(scores)["b", "rain"] == pytest.approx(-0.7)
     assert input_gain_sentences(scores) == [
-        "Every variant is better than its input on haze.",
+        "Every variant is better than its input by PSNR, by at least 0.5 dB, on haze.",
         "No variant improves noise (gain within 0.05 dB).",
         "No variant improves rain: it is unchanged or worse.",
+        "Better than its input by less than 0.5 dB: a on low light (+0.13 dB).",
         "Output equals the input (gain within 0.05 dB): a on rain and a on motion blur.",
         f"Worse than its input: b on rain ({MINUS}0.70 dB).",
     ]
