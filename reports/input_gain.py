@@ -109,9 +109,9 @@ def below_classical_sentences(study: Study, learning: Sequence[TaskConvergence] 
     if significant:
         lines.append(
             message(
-                "Significantly below {reference}, a reference without training that is told the degradation and its "
-                "level, in the average over the columns (unadjusted interval of the pair): {names}.",
-                reference=reference,
+                "Significantly below {reference}, in the average over the columns (unadjusted interval of the pair): "
+                "{names}.",
+                reference=_describe_reference(study, reference),
                 names=join_and(significant),
             )
         )
@@ -121,13 +121,18 @@ def below_classical_sentences(study: Study, learning: Sequence[TaskConvergence] 
     elif in_the_mean:
         lines.append(
             message(
-                "Below {reference}, a reference without training that is told the degradation and its level, in the "
-                "mean, not significantly: {names}.",
-                reference=reference,
+                "Below {reference}, in the mean of the columns, not significantly: {names}.",
+                reference=_describe_reference(study, reference),
                 names=join_and(in_the_mean),
             )
         )
     return [join_sentences(lines)]
+
+
+def _describe_reference(study: Study, reference: str) -> str:
+    if reference in (study.conditioned or ()):
+        return message("{reference}, a method without training that is told the degradation", reference=reference)
+    return message("{reference}, a method without training", reference=reference)
 
 
 def _plateau_sentences(variants: Sequence[str], learning: Sequence[TaskConvergence]) -> list[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -70,7 +71,7 @@ def test_one_seed_is_dashed_in_the_forest(tmp_path):
     ax = style.new_figure(3, 3).subplots()
     for y, tested in enumerate(contrasts.in_column()):
         forest._draw_interval(ax, y, tested)
-    dashes = [lines.get_linestyle()[0][1] is not None for lines in ax.collections]
+    dashes = [cast(Any, lines).get_linestyle()[0][1] is not None for lines in ax.collections]
     assert dashes == [n == 1 for n in n_seeds.values()]
     assert "Dashed: one seed, not tested" in forest.draw(contrasts, tmp_path / "figures").caption
 

@@ -343,15 +343,3 @@ def test_variants_are_told_by_their_labels_where_they_are_values():
     assert ZH.translate(
         with_labels(message("{variant} on {condition}", variant="no", condition=task_label("rain")), labels)
     ).startswith("None")
-
-
-def test_labels_with_a_comma_are_separated_by_semicolons():
-    labels = {"a": "DFPIR, no mask", "b": "+ DGCPM", "c": "Restormer"}
-    assert with_labels(join_and(["a", "b"]), labels) == "DFPIR, no mask; + DGCPM"
-    assert with_labels(join_and(["b", "c", "a"]), labels) == "+ DGCPM; Restormer; DFPIR, no mask"
-    assert with_labels(join_commas(["b", "a"]), labels) == "+ DGCPM; DFPIR, no mask"
-    assert with_labels(join_and(["b", "c"]), labels) == "+ DGCPM and Restormer"
-    assert with_labels(join_commas(["x, y", "b"]), labels) == "x, y, + DGCPM"  # no label's comma
-    harmed = [message("{variant} on {condition}", variant=v, condition="x") for v in "abc"]
-    assert with_labels(join_and(harmed), labels) == "DFPIR, no mask on x; + DGCPM on x; Restormer on x"
-    assert ZH.translate(with_labels(join_and(["a", "b"]), labels)) == "DFPIR, no mask；+ DGCPM"

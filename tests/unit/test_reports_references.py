@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,11 +13,11 @@ from reports.input_gain import below_classical_sentences
 from reports.load import load
 from tests.support.fake_runs import FakeStudy, write_done_marker, write_runs
 
-REFERENCE = "classical, a reference without training that is told the degradation and its level"
+REFERENCE = "classical, a method without training"
 SIGNIFICANT = (
     f"Significantly below {REFERENCE}, in the average over the columns (unadjusted interval of the pair): weak."
 )
-IN_THE_MEAN = f"Below {REFERENCE}, in the mean, not significantly: weak."
+IN_THE_MEAN = f"Below {REFERENCE}, in the mean of the columns, not significantly: weak."
 
 
 def write_study(root, *, gain_db, seeds=(0, 1, 2)):
@@ -68,3 +69,9 @@ def test_the_plateau_test_says_how_far_they_were_trained(tmp_path, last_tenth_db
     values = {"task": "rain", "gain_db": 3.0, "steps_to_3_db": 9.0}
     learning = [TaskConvergence(variant="weak", last_tenth_db=last_tenth_db, **values)]
     assert below_classical_sentences(study, learning) == [f"{SIGNIFICANT} {said}".rstrip()]
+
+
+def test_a_reference_that_is_told_the_degradation_is_said_to_be(tmp_path):
+    study = replace(load([write_study(tmp_path, gain_db=-1.0)]), conditioned=("classical",))
+    (sentence,) = below_classical_sentences(study)
+    assert sentence.startswith("Significantly below classical, a method without training that is told the degradation,")
