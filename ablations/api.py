@@ -110,6 +110,8 @@ def load_results(folder: str | Path) -> StudyResult:
     prepare()
     from reports.load import find_studies
 
+    if not isinstance(folder, str | Path):
+        raise ValueError(f"{folder!r} is no folder: the path of a study's folder is needed.")
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder.")
@@ -139,9 +141,10 @@ def run_study(
         data: "embedded", "bsds", "paper" or a folder of images or pairs.
         out: folder of all runs.
         quiet: print nothing.
-        options: any other flag of the command line by its name: `only=["dfpir_g50"]`, `tasks=["noise", "rain"]`,
-            `device="cuda"`, `jobs=2`, `text_encoder="onehot"`, `root="data"`; overrides of the budget's recipe, model
-            and evaluation as dictionaries: `recipe={"steps": 500}`, `model={"dim": 16}`.
+        options: any other flag of the command line, but --dry-run and --early-look, by its name:
+            `only=["dfpir_g50"]`, `tasks=["noise", "rain"]`, `device="cuda"`, `jobs=2`, `text_encoder="onehot"`,
+            `root="data"`; overrides of the budget's recipe, model and evaluation as dictionaries:
+            `recipe={"steps": 500}`, `model={"dim": 16}`.
 
     Returns:
         The study's results; runs that failed are in `failed`.

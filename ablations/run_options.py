@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -250,23 +250,49 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
     """
     excluded = {name for name, _ in iter_options(ListOptions())} | {"study", "dry_run", "early_look"}
     allowed = [*(name for name, _ in iter_options(RunOptions()) if name not in excluded), *override_flags.GROUPS]
+    if not isinstance(study, str):
+        raise ValueError(
+            f"study={study!r}: the name of a study is needed, as `python -m ablations.run --list` names it."
+        )
+    if "budget" in keywords and not isinstance(keywords["budget"], str):
+        raise ValueError(f"budget={keywords['budget']!r}: the name of a budget is needed, such as demo.")
     words = [study]
     for name, value in keywords.items():
         if name not in allowed:
             raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, allowed)}")
         if name in override_flags.GROUPS:
+            if not isinstance(value, Mapping | None):
+                raise ValueError(
+                    f"{name}={value!r}: a dictionary of settings is needed, as in {{'{_EXAMPLES[name]}'}}."
+                )
             override_flags.validate(name, value or {})  # its errors name the setting
             for key, setting in (value or {}).items():
                 words += [flag_name(f"{name}.{key}"), *override_flags.to_arguments(setting)]
         elif value is True:
             words.append(flag_name(name))
-        elif value not in (None, False, (), []):
-            argument = Path(value).expanduser() if name in ("out", "root") else value
-            words += [flag_name(name), *override_flags.to_arguments(argument)]
+        elif value is not None and value is not False:
+            words += [flag_name(name), *_keyword_arguments(name, value)]
     try:
         return parse_arguments(words)
     except ValueError as error:
-        raise ValueError(str(error).removesuffix(SEE_HELP)) from error
+        raise ValueError(str(error).removesuffix(SEE_HELP)) from None
+
+
+_EXAMPLES = {"recipe": "steps': 500", "model": "dim': 16", "evaluation": "limit': 8"}
+
+
+def _keyword_arguments(name: str, value: Any) -> list[str]:
+    """The words of a command line for a keyword's value: a number, a name, a path, or several of them."""
+    if name in ("out", "root"):
+        return [str(Path(value).expanduser())]
+    if isinstance(value, Mapping):
+        raise ValueError(f"{name}={value!r}: a value or a list of values is needed, not a dictionary.")
+    if isinstance(value, str | bytes | Path) or not isinstance(value, Iterable):
+        return override_flags.to_arguments(value)
+    values = sorted(value) if isinstance(value, Set) else list(value)
+    if not values:
+        raise ValueError(f"{name}={value!r}: name one or more, or leave it out.")
+    return override_flags.to_arguments(values)
 
 
 def parse_arguments(arguments: Sequence[str], description: str = "") -> RunOptions:

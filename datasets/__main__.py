@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets.catalog import catalog, get_dataset
 from datasets.console import Parser, format_error, make_output_safe
-from datasets.tasks import PAPER_TASKS, task_named
+from datasets.tasks import PAPER_TASKS, condition_named, known_tasks, task_named
 
 if TYPE_CHECKING:
     from datasets.catalog.finder import LocalDataset
@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("folder", type=Path, metavar="FOLDER")
     scoring.add_argument("--protocol", default="suite", help="a protocol's name, or all (default: suite)")
     tasks = ", ".join(task.name for task in PAPER_TASKS)
-    scoring.add_argument("--task", metavar="TASK", help=f"score this task only: {tasks}, or one of a plug-in")
+    scoring.add_argument(
+        "--task", metavar="TASK", help=f"score this task only: {tasks}, one of a plug-in, or a level: noise-15"
+    )
     scoring.add_argument(
         "--training", type=Path, metavar="ROOT", help="score images that are in ROOT's training sets separately"
     )
@@ -141,7 +143,8 @@ def _print_check(report: CheckReport) -> None:
         for problem in store.problems[:_MAX_LISTED]:
             print(f"{store.name}: {problem.kind}: {problem.subject}: {problem.reason}")
     for checked in report.sets:
-        for problem in checked.problems[:_MAX_LISTED]:
+        problems = sorted(checked.problems, key=lambda problem: problem.kind == "missing")  # broken files come first
+        for problem in problems[:_MAX_LISTED]:
             print(f"{checked.name}: {problem.kind}: {problem.subject}: {problem.reason}")
         if len(checked.problems) > _MAX_LISTED:
             print(f"{checked.name}: and {len(checked.problems) - _MAX_LISTED} more (--json lists all)")
@@ -152,6 +155,8 @@ def _print_check(report: CheckReport) -> None:
     for (test, train), (n_inside, n_outside) in report.overlap_counts().items():
         print(f"overlap: {n_inside} of {n_inside + n_outside} images of {test} stand in {train}; {n_outside} do not")
     print(f"tasks: {', '.join(report.tasks) or 'none'}; not found: {', '.join(report.absent) or 'none'}")
+    if not (report.sets or report.stores):
+        print("none of the catalogue's sets is here")
     print(f"{len(report.problems)} problems, {report.wall_s:.1f} s")
 
 
@@ -159,6 +164,8 @@ def _fetch(options: argparse.Namespace) -> int:
     from datasets.fetch import fetch, instructions
 
     spec = get_dataset(options.name)
+    if options.root.exists() and not options.root.is_dir():
+        raise ValueError(f"--root {options.root}: that is a file; a folder is needed.")
     if not spec.archives:
         print(f"{spec.title} has no stable public address with a known checksum.\n{instructions(spec, options.root)}")
         return 0
@@ -212,11 +219,14 @@ def _score(options: argparse.Namespace) -> int:
     from datasets.test_sets.opening import TestQuery
 
     protocols = list(PROTOCOLS.values()) if options.protocol == "all" else [get_protocol(options.protocol)]
-    tasks = (task_named(options.task),) if options.task else None
+    task_names = [task.name for task in known_tasks()]
+    is_level = options.task not in (None, *task_names) and options.task.partition("-")[0] in task_names
+    condition = condition_named(options.task) if is_level else None
+    tasks = (condition.task if condition else task_named(options.task),) if options.task else None
     if options.training and all(local.spec.split != "train" for local in find_sets(options.training)):
         raise ValueError(f"{str(options.training)!r} holds no training set of the catalogue.")
     queries = [TestQuery(rules=protocol, tasks=tasks, training=options.training) for protocol in protocols]
-    by_set = list(zip(*(score_inputs(options.folder, query) for query in queries), strict=True))
+    by_set = list(zip(*(score_inputs(options.folder, query, condition) for query in queries), strict=True))
     results = [result for row in by_set for result in row]
     refused = {fault for result in results for fault in result.refused}
     if options.json:

@@ -53,6 +53,9 @@ def contact_sheet(dataset: LocalDataset, count: int = 12, columns: int = 6) -> I
 
 def save_contact_sheet(dataset: LocalDataset, path: Path, count: int = 12, columns: int = 6) -> Path:
     """Write `contact_sheet` as a PNG, atomically, and give back its path."""
+    if path.is_dir() or path.suffix.lower() != ".png":
+        what = "that is a folder" if path.is_dir() else "only PNG is written"
+        raise ValueError(f"--out {path}: {what}; name a file that ends in .png.")
     sheet = contact_sheet(dataset, count, columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")

@@ -124,10 +124,15 @@ def _mean(dataset: str, condition: str, part: str, images: pd.DataFrame, rules: 
     )
 
 
-def score_inputs(folder: Path, query: TestQuery) -> list[InputScores]:
+def score_inputs(folder: Path, query: TestQuery, condition: Condition | None = None) -> list[InputScores]:
     """Score the degraded inputs of a folder, set by set, as the protocol would score a model's outputs.
 
     Files that can't be used are left out and named.
+
+    Args:
+        folder: of test sets, pairs or images.
+        query: protocol and tasks.
+        condition: score this one alone, such as the level of noisy files.
 
     Raises:
         ValueError: nothing in the folder to score.
@@ -135,7 +140,7 @@ def score_inputs(folder: Path, query: TestQuery) -> list[InputScores]:
     query = replace(query, skip_bad=True, unknown=UNKNOWN_TASK, scenes=False)
     noise_alone = query.tasks == (Task.NOISE,) and not holds_test_sets(folder)
     data = (open_clean_images if noise_alone else open_test_sets)(folder, query)
-    conditions = [condition for condition in data.conditions if query.includes_task(condition.task)]
+    conditions = [c for c in data.conditions if query.includes_task(c.task)] if condition is None else [condition]
     return [_score_set(test_set, data, conditions) for test_set in data.sets]
 
 

@@ -28,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"error: {format_error(error, getattr(options, 'out_name', ''))}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted. The same command builds it anew.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -54,6 +54,7 @@ def publish(folder: Path, out: Path) -> Path:
     study = load([folder])
     if study.folder is None or not any(run.status is Status.DONE for run in study.runs.values()):
         raise ValueError(f"{folder} holds no finished study: publish a folder under runs/studies/.")
+    folder = study.folder
     missing = [name for name in _STUDY_FILES if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} has no {', '.join(missing)}: build its report first (python -m reports study).")

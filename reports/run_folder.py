@@ -71,7 +71,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: no such file.
         ValueError: one line: not JSON, or no object.
     """
-    return _parse_object(path.name, _read_bytes(path))
+    return _parse_object(str(path), _read_bytes(path))
 
 
 def _read_documents(folder: Path) -> RunFiles:

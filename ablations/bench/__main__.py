@@ -40,11 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         options = parse(BenchOptions, arguments, prog="python -m ablations.bench", description=str(__doc__))
         run, path = _select_bench(options)
+        _run_bench(run, options, path)
     except StartupError as error:
         fail(str(error))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         fail_for(error)
-    _run_bench(run, options, path)
+    except KeyboardInterrupt:
+        print("Interrupted. The file holds what was measured so far.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -73,6 +76,8 @@ def _select_bench(options: BenchOptions) -> tuple[BenchFunction, Path]:
     elif flags := changed_flags(settings, Settings()).values():
         raise ValueError(f"{', '.join(flags)}: for the benchmarks train and eval only, not for {name}.")
     path = options.out or Path("runs") / "bench" / f"{stem}.csv"
+    if path.is_dir():
+        raise ValueError(f"--out {path}: that is a folder; name the CSV file to write.")
     require_folder(path.parent, "--out")
     return run, path
 

@@ -140,7 +140,7 @@ def _pair_items(
     rules: Protocol, images: Sequence[TestImage], conditions: Sequence[Condition], limit: int | None, refuse: Refuse
 ) -> Iterator[EvalItem]:
     if len(conditions) > 1:
-        raise ValueError(f"Noisy files are of one level: name it, as in --tasks {conditions[0].name}.")
+        raise ValueError(f"Noisy files are of one level: name it instead of the task, as in {conditions[0].name}.")
     for image in images[:limit]:
         try:
             degraded, clean = _pair(rules, image)

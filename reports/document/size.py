@@ -35,7 +35,10 @@ def page_size(path: Path) -> PageSize:
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Name an HTML page, such as runs/studies/NAME/report.html.")
     counter = _WordCounter()
-    counter.feed(path.read_text(encoding="utf-8"))
+    try:
+        counter.feed(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no HTML page.") from None
     return PageSize(words=counter.words, first_words=counter.first_words, bytes=path.stat().st_size)
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ablations
@@ -73,6 +74,13 @@ def test_a_folder_of_runs_is_as_good_where_it_holds_one_study(result):
         ({"seed": 1}, "Unknown option 'seed'.*'seeds'"),
         ({"seeds": [-1]}, "argument --seeds: '-1' is no seed"),
         ({"dry_run": True}, "Unknown option 'dry_run'"),
+        ({"only": []}, r"only=\[\]: name one or more, or leave it out"),
+        ({"seeds": ()}, r"seeds=\(\): name one or more"),
+        ({"jobs": 0}, "argument --jobs: '0' runs at once"),
+        ({"slurm": {"partition": "gpu"}}, "not a dictionary"),
+        ({"study": None}, "study=None: the name of a study is needed"),
+        ({"budget": None}, "budget=None: the name of a budget is needed"),
+        ({"recipe": 3}, "recipe=3: a dictionary of settings is needed"),
         ({"recipe": {"stesp": 5}}, "Unknown setting 'stesp' of recipe. Did you mean 'steps'"),
         ({"recipe": {"steps": "many"}}, "--recipe.steps many: a whole number is needed"),
         ({"model": {"gamma": 0.93}}, "gamma is what gamma_sweep varies"),
@@ -83,6 +91,22 @@ def test_bad_values_are_one_line(options, message, tmp_path):
     with pytest.raises(ValueError, match=message) as error:
         ablations.run_study(**asked)
     assert "\n" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+def test_results_are_of_a_folder():
+    for folder in (None, 3, ["a"]):
+        with pytest.raises(ValueError, match="the path of a study's folder is needed"):
+            ablations.load_results(folder)
+
+
+@pytest.mark.parametrize("seeds", [0, [0], range(1), {0}, np.arange(1)], ids=str)
+def test_seed_zero_is_a_seed_in_any_kind_of_list(seeds):
+    assert to_command(options_from_keywords("gamma_sweep", {"seeds": seeds})).endswith("gamma_sweep --seeds 0")
+
+
+def test_zero_is_a_value():
+    assert "--hang-after 0" in to_command(options_from_keywords("gamma_sweep", {"hang_after": 0}))
 
 
 def test_the_command_of_the_report_asks_for_the_same():

@@ -198,6 +198,30 @@ def test_commands(root, tmp_path, capsys):
     assert not (root / "bsd400.store").exists()
     assert main(["fetch", "wed", "--root", str(root)]) == 0
     assert str(root / "WED") in capsys.readouterr().out
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    assert main(["fetch", "cbsd68", "--root", str(tmp_path / "file")]) == 2
+    assert "file: that is a file; a folder is needed." in capsys.readouterr().err
+    for out, fault in (("folder", "that is a folder"), ("sheet.jpg", "only PNG is written")):
+        assert main(["show", "bsd400", "--root", str(root), "--out", str(tmp_path / out)]) == 2
+        assert f"{out}: {fault}; name a file that ends in .png." in capsys.readouterr().err
+
+
+def test_noisy_files_are_scored_at_their_level(tmp_path, capsys):
+    write(tmp_path / "degraded/1.png", picture(1))
+    write(tmp_path / "clean/1.png", picture(2))
+    assert main(["score", str(tmp_path), "--task", "noise"]) == 2
+    assert "name it instead of the task, as in noise-15." in capsys.readouterr().err
+    assert main(["score", str(tmp_path), "--task", "noise-15"]) == 0
+    assert "noise-15" in capsys.readouterr().out
+
+
+def test_broken_files_are_named_before_missing_ones(root, capsys):
+    (root / "CBSD68/0002.png").write_bytes(b"no image")
+    assert main(["check", str(root), "--only", "cbsd68"]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cbsd68: ")]
+    assert "0002" in lines[0]
+    assert "missing" in lines[1]
 
 
 @pytest.mark.parametrize(

@@ -26,3 +26,6 @@ def test_words_on_display_are_those_that_nothing_hides(tmp_path):
 def test_no_page_is_one_line(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         page_size(tmp_path / "report.html")
+    (tmp_path / "figure.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"figure\.png is no HTML page"):
+        page_size(tmp_path / "figure.png")
