@@ -262,9 +262,7 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
             raise ValueError(f"Unknown option {name!r} of run_study.{suggestion(name, allowed)}")
         if name in override_flags.GROUPS:
             if not isinstance(value, Mapping | None):
-                raise ValueError(
-                    f"{name}={value!r}: a dictionary of settings is needed, as in {{'{_EXAMPLES[name]}'}}."
-                )
+                raise ValueError(f"{name}={value!r}: a dictionary of settings is needed, as in {_EXAMPLES[name]}.")
             override_flags.validate(name, value or {})  # its errors name the setting
             for key, setting in (value or {}).items():
                 words += [flag_name(f"{name}.{key}"), *override_flags.to_arguments(setting)]
@@ -278,7 +276,7 @@ def options_from_keywords(study: str, keywords: Mapping[str, Any]) -> RunOptions
         raise ValueError(str(error).removesuffix(SEE_HELP)) from None
 
 
-_EXAMPLES = {"recipe": "steps': 500", "model": "dim': 16", "evaluation": "limit': 8"}
+_EXAMPLES = {"recipe": "{'steps': 500}", "model": "{'dim': 16}", "evaluation": "{'limit': 8}"}
 
 
 def _keyword_arguments(name: str, value: Any) -> list[str]:
