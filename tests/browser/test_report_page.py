@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reports.build import build_report
-from tests.support.browser import STICKING_OUT, opened
+from tests.support.browser import STICKING_OUT, opened, wait_until
 from tests.support.fake_runs import gamma_study, run_id_of, write_runs
 
 EVIL = "<img src=x onerror=document.title='broken'>"
@@ -116,10 +116,10 @@ def test_a_table_is_copied_as_latex_and_as_csv(chromium, report):
         )
         shown = page.locator("#result .tab:visible")
         shown.get_by_role("button", name="Copy LaTeX").click()
-        page.wait_for_function("window.copied")
+        wait_until(page, "window.copied")
         assert page.evaluate("window.copied") + "\n" in (report.parent / "table.tex").read_text()
         shown.get_by_role("button", name="Copy CSV").click()
-        page.wait_for_function("window.copied.startsWith('Variant,')")
+        wait_until(page, "window.copied.startsWith('Variant,')")
         assert shown.get_by_role("status").inner_text() == "Copied"
         lines = page.evaluate("window.copied").splitlines()
         means = pd.read_csv(report.parent / "means.csv").set_index(["variant", "condition", "metric"])["mean"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reports.build import build_report
-from tests.support.browser import STICKING_OUT, opened
+from tests.support.browser import STICKING_OUT, opened, wait_until
 from tests.support.fake_runs import gamma_study, write_runs
 
 EFFECTS = {"restormer": -0.3, "dfpir_g90": 0.2, "dfpir_g100": 0.0}
@@ -30,7 +30,7 @@ def report(tmp_path_factory):
 
 def show_errors(page):
     page.get_by_label("Show errors").press("Space")
-    page.wait_for_function("document.querySelector('.scene:not([hidden]) .frame img').alt.startsWith('Absolute')")
+    wait_until(page, "document.querySelector('.scene:not([hidden]) .frame img').alt.startsWith('Absolute')")
     page.evaluate(
         "Promise.all([...document.querySelectorAll('.scene:not([hidden]) .frame img')].map((i) => i.decode()))"
     )
@@ -92,7 +92,7 @@ def test_errors_are_those_of_the_stored_pixels_on_one_scale(chromium, report):
                 assert shown[n]["pixels"][at : at + 3] == [252, 253, 191]
         assert page.locator(".stage .over").first.get_attribute("src") == after[0]["source"]
         page.locator(".gallery select").first.select_option(index=0)  # the choice holds for the next image
-        page.wait_for_function("document.querySelector('.scene:not([hidden]) .frame img').alt.startsWith('Absolute')")
+        wait_until(page, "document.querySelector('.scene:not([hidden]) .frame img').alt.startsWith('Absolute')")
         page.get_by_label("Show errors").uncheck()
         assert not page.locator(".error-scale").is_visible()
         assert page.locator(".scene:visible .frame img").first.get_attribute("alt").startswith("Noise")

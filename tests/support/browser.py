@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 
 # Elements that stick out of the window although nothing around them scrolls.
@@ -32,3 +33,11 @@ def opened(chromium, report, *, width=1280, scheme="light", scripts=True):
         assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
     finally:
         context.close()
+
+
+def wait_until(page, expression, *, seconds=30):
+    """Wait until an expression of JavaScript is true. `page.wait_for_function` polls with eval, which pages forbid."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"after {seconds:g} s still false: {expression}"
+        page.wait_for_timeout(50)
