@@ -36,7 +36,8 @@ def headline(scores: Scores, contrasts: Contrasts, pairs: Sequence[PairDifferenc
     elif trades:
         clauses.append(message("the average hides a trade-off between tasks"))
     if contrasts.not_estimable:
-        clauses.append(message("{n} more wait for their runs", n=len(contrasts.not_estimable)))
+        n = len(contrasts.not_estimable)
+        clauses.append(ngettext("{n} more waits for its runs", "{n} more wait for their runs", n))
     differing = _list_contrasts([t for t in on_average if t.differs], kind) if len(on_average) > 1 else ""
     listed = message("Significant: {contrasts}.", contrasts=differing) if differing else ""
     return join_sentences([message("{clauses}.", clauses=join_clauses(clauses)), listed])
