@@ -105,6 +105,6 @@ def test_without_a_guess_the_page_has_scores_alone(capsys, tmp_path):
     code, _, _ = call(capsys, "identity", "--limit", 1, "--tasks", "rain", "--out", tmp_path / "out")
     assert code == 0
     page = (tmp_path / "out/evaluation.html").read_text()
-    assert "identity evaluated" in page
+    assert "Identity evaluated" in page
     assert "guess" not in page.partition("</style>")[2].partition("<script>")[0]
     assert not (tmp_path / "out/guesses.csv").exists()

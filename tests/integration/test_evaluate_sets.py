@@ -102,7 +102,7 @@ def pairs(tmp_path):
 def test_noise_files_need_their_level(capsys, pairs):
     code, _, err = call(capsys, "identity", "--data", pairs, "--tasks", "noise")
     assert code == 2
-    assert "Noisy files are of one level: name it, as in --tasks noise-15." in err
+    assert "Noisy files are of one level: name it instead of the task, as in noise-15." in err
     code, out, _ = call(capsys, "identity", "--data", pairs, "--tasks", "noise-25", "--json")
     assert code == 0
     assert [row["images"] for row in json.loads(out)["means"]] == [3]
