@@ -82,7 +82,13 @@ def test_another_protocol_scores_anew_and_psnr_does_not_stand_for_ssim(asked):
 
 def spec():
     return SimpleNamespace(
-        protocol=RULES.label, precision="fp32", run_id="r", variant="v", seed=0, data=SimpleNamespace(name="d")
+        protocol=RULES.label,
+        precision="fp32",
+        run_id="r",
+        variant="v",
+        seed=0,
+        data=SimpleNamespace(name="d"),
+        evaluation=SimpleNamespace(tile=None),
     )
 
 
