@@ -241,9 +241,7 @@ def _differing_ingredients(table: ResultTable, max_length: int | None) -> list[s
     variants = [row for row in table.rows if not row.is_input]
     if 2 * sum(bool(row.ingredients) for row in variants) < len(variants):
         return []
-    values_by_ingredient = {
-        name: {row.ingredients.get(name, "").removesuffix(_PER_PROMPT) for row in variants} for name in names
-    }
+    values_by_ingredient = {name: {_ingredient(row, name) for row in variants} for name in names}
     return [
         name
         for name, values in values_by_ingredient.items()
