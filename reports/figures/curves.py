@@ -288,12 +288,15 @@ def _caption(
     n_outside: int,
 ) -> str:
     """How the figure was made."""
+    span = _smoothing_span(runs[0].log)
     parts: list[str] = [
         message(
             "Lines: means over seeds; bands: from the lowest to the highest seed. The loss is a running mean over "
             "{span} logged steps.",
-            span=_smoothing_span(runs[0].log),
+            span=span,
         )
+        if len(runs) > len({r.variant for r in runs})
+        else message("The loss is a running mean over {span} logged steps.", span=span)
     ]
     if len(tested) == 1:
         parts.append(message("The weights of step {step:,} were tested.", step=tested[0]))

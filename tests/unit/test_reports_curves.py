@@ -163,3 +163,9 @@ def test_phases_of_the_recipe_are_bands(tmp_path, figure_of):
 def test_a_phase_is_named_by_what_sets_it_apart(phases, labels):
     run = SimpleNamespace(spec={"identity": {"recipe": {"phases": phases}}})
     assert [span.label for span in curves.phase_spans(cast(list[Run], [run]))] == labels
+
+
+def test_with_one_seed_nothing_is_said_of_means_and_bands(tmp_path, figure_of):
+    write_runs(tmp_path, FakeStudy(effect_db={"dfpir_g90": 0.0, "restormer": -1.0}, seeds=(0,), pictures=False))
+    caption = figure_of(load([tmp_path]))[1]
+    assert caption.startswith("The loss is a running mean over")
